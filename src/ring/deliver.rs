@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Delivery: whole sub-buffers, in order, each counted once.
+//!
+//! Sub-buffers may become whole out of order: an interrupted writer holds its own back while
+//! nested ones finish later ones. They are delivered in order all the same, so that each knows
+//! how many records came before it: that is how readers count exactly what they missed. Whoever
+//! makes a sub-buffer whole delivers, unless a context it interrupted is just doing so; then it
+//! leaves a note and that context looks again.
+
+use crate::ring::{
+    claim::Decision,
+    layout::Subbuf,
+    reserve::Committed,
+    sync::{self, Ordering, Rmw},
+    Ring, //
+};
+
+const IDLE: u64 = 0;
+const BUSY: u64 = 1;
+const AGAIN: u64 = 2;
+
+impl<R: Rmw> Ring<R> {
+    /// Continues a commit after which the commit word is `now`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn committed_slow(&self, now: u64) -> Committed {
+        if now & self.geo.subbuf_size().wrapping_sub(1) == 0 {
+            self.deliver();
+        }
+        Committed::Notify
+    }
+
+    /// Delivers all that is whole, in order.
+    pub(crate) fn deliver(&self) {
+        let state = &self.head().deliver.state;
+        loop {
+            if R::cmpxchg(state, IDLE, BUSY) {
+                break;
+            }
+            // The exchange also from AGAIN to AGAIN: it hands our commit to the delivering
+            // context even if another one left the note first.
+            if R::cmpxchg(state, BUSY, AGAIN) || R::cmpxchg(state, AGAIN, AGAIN) {
+                return;
+            }
+        }
+        loop {
+            while self.deliver_next() {}
+            if R::cmpxchg(state, BUSY, IDLE) {
+                return;
+            }
+            // Only AGAIN is left; take the note.
+            R::cmpxchg(state, AGAIN, BUSY);
+        }
+    }
+
+    /// Delivers the next sub-buffer if it is whole. Runs in one context at a time.
+    fn deliver_next(&self) -> bool {
+        let line = &self.head().deliver;
+        let seq = line.seq.load(Ordering::Relaxed);
+        let pos = self.head().writer.pos.load(Ordering::Acquire);
+        if seq >= self.geo.seq(pos) {
+            return false;
+        }
+        if self.claim(seq).decision(seq) != Decision::Skipped {
+            let subbuf = self.subbuf(seq);
+            let Some((bytes, records)) = self.committed(subbuf, seq) else {
+                return false;
+            };
+            if bytes != self.geo.subbuf_size() {
+                return false;
+            }
+            self.finish(subbuf, seq, records);
+        }
+        // ORDERING: deliver:A
+        line.seq.store(seq.wrapping_add(1), Ordering::Release);
+        true
+    }
+
+    /// Bytes and records committed in this lap of `seq`'s sub-buffer; `None` if it is not open.
+    pub(crate) fn committed(&self, subbuf: &Subbuf, seq: u64) -> Option<(u64, u64)> {
+        // ORDERING: open:B
+        if subbuf.seq.load(Ordering::Acquire) != seq.wrapping_add(1) {
+            return None;
+        }
+        // ORDERING: commit:B
+        let now = subbuf.commit.load(Ordering::Acquire);
+        let lap = now.wrapping_sub(subbuf.base.load(Ordering::Relaxed));
+        Some((lap & 0xffff_ffff, lap >> 32))
+    }
+
+    /// Writes down what a whole sub-buffer holds.
+    fn finish(&self, subbuf: &Subbuf, seq: u64, records: u64) {
+        let line = &self.head().deliver;
+        let closed_at = subbuf.closed_at.load(Ordering::Relaxed);
+        let data_len = if self.geo.seq(closed_at) == seq && self.geo.offset(closed_at) != 0 {
+            self.geo.offset(closed_at)
+        } else {
+            self.geo.subbuf_size()
+        };
+        let mut bytes = data_len;
+        // SAFETY: A slot is not opened again before its sub-buffer is delivered.
+        unsafe { self.for_each_hole(seq, |hole| bytes = bytes.wrapping_sub(hole.len)) };
+
+        let first_record = line.records.load(Ordering::Relaxed);
+        let first_byte = line.bytes.load(Ordering::Relaxed);
+        subbuf.end.store(sync::now(), Ordering::Relaxed);
+        subbuf.data_len.store(data_len, Ordering::Relaxed);
+        subbuf.records.store(records, Ordering::Relaxed);
+        subbuf.bytes.store(bytes, Ordering::Relaxed);
+        subbuf.first_record.store(first_record, Ordering::Relaxed);
+        subbuf.first_byte.store(first_byte, Ordering::Relaxed);
+        line.records
+            .store(first_record.wrapping_add(records), Ordering::Relaxed);
+        line.bytes
+            .store(first_byte.wrapping_add(bytes), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The words writers and readers share, laid out as user space maps them.
+//!
+//! A buffer's meta pages hold one [`Head`], then one [`Subbuf`] per sub-buffer; the data pages
+//! follow. User space may map all of it, read-only, so nothing here is ever written from outside
+//! the kernel. The same layout is `struct relayfs_meta` and `struct relayfs_subbuf` in
+//! `include/uapi/linux/relayfs.h`; the assertions below and in that header's user keep both equal.
+
+use crate::ring::sync::AtomicU64;
+use core::mem::{offset_of, size_of};
+
+/// What the buffer is; written once, before anyone else can see it.
+#[repr(C)]
+pub(crate) struct About {
+    pub(crate) magic: u32,
+    pub(crate) version: u32,
+    /// Bytes from the start of the mapping to the data.
+    pub(crate) data_offset: u64,
+    pub(crate) subbuf_size: u64,
+    pub(crate) n_subbufs: u32,
+    /// Size of one [`Subbuf`].
+    pub(crate) desc_size: u32,
+    /// The owning CPU, or `u32::MAX` for a global buffer.
+    pub(crate) cpu: u32,
+    /// The channel's attribute flags.
+    pub(crate) flags: u32,
+    /// Changes when the buffer behind the file is replaced.
+    pub(crate) generation: u64,
+    pub(crate) reserved: [u64; 10],
+}
+
+/// Why a record was not written. The order is that of `lost[]` in the mapped head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Cause {
+    /// No free sub-buffer, in no-overwrite mode.
+    Full = 0,
+    /// Larger than a sub-buffer can hold.
+    TooBig = 1,
+    /// All sub-buffers are in use by writers this one interrupted, or by readers.
+    Busy = 2,
+    /// The channel is closed.
+    Closed = 3,
+}
+
+/// Number of [`Cause`]s.
+pub(crate) const CAUSES: usize = 4;
+
+/// Records and bytes lost for one cause.
+#[repr(C)]
+pub(crate) struct Lost {
+    pub(crate) records: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+}
+
+/// The writers' cache line.
+#[repr(C, align(64))]
+pub(crate) struct WriterLine {
+    /// Where the next record will be reserved. Written by writers on the owning CPU (on any CPU
+    /// for a shared ring), read by all. Never stale for its writers.
+    pub(crate) pos: AtomicU64,
+}
+
+/// Changed once per sub-buffer, by the context that delivers.
+#[repr(C, align(64))]
+pub(crate) struct DeliverLine {
+    /// Sub-buffers below this sequence number are delivered (or were skipped).
+    pub(crate) seq: AtomicU64,
+    /// Records in all delivered sub-buffers.
+    pub(crate) records: AtomicU64,
+    /// Their payload bytes: no padding, nothing discarded.
+    pub(crate) bytes: AtomicU64,
+    /// 0 nobody delivers, 1 somebody does, 2 somebody does and must look again.
+    pub(crate) state: AtomicU64,
+}
+
+/// Changed by the consumer.
+#[repr(C, align(64))]
+pub(crate) struct ConsumerLine {
+    /// Everything below this position was consumed. In no-overwrite mode writers stop here.
+    pub(crate) pos: AtomicU64,
+    /// Records consumed.
+    pub(crate) records: AtomicU64,
+    /// Payload bytes consumed.
+    pub(crate) bytes: AtomicU64,
+    /// Records overwritten before the consumer reached them, as far as it has noticed.
+    pub(crate) lost_records: AtomicU64,
+    /// Their payload bytes.
+    pub(crate) lost_bytes: AtomicU64,
+}
+
+/// The head of the meta pages.
+#[repr(C)]
+pub(crate) struct Head {
+    pub(crate) about: About,
+    pub(crate) writer: WriterLine,
+    pub(crate) deliver: DeliverLine,
+    pub(crate) lost: [Lost; CAUSES],
+    pub(crate) consumer: ConsumerLine,
+    pub(crate) reserved: [u64; 8],
+}
+
+/// One sub-buffer's state. A word tagged with a sequence number needs no reset when the slot is
+/// used again: a tag that does not match means "not set in this lap".
+#[repr(C, align(64))]
+pub(crate) struct Subbuf {
+    /// Committed bytes in the low half, committed records in the high half, both free-running;
+    /// the difference to `base` is what was committed in this lap. Written by writers.
+    pub(crate) commit: AtomicU64,
+    /// `commit` when this lap was opened. Written by the opener before it sets `seq`.
+    pub(crate) base: AtomicU64,
+    /// Sequence number the slot was last opened for, plus 1. Written by the opener.
+    pub(crate) seq: AtomicU64,
+    /// Position at which the sub-buffer was closed before it was full, if that lies in this lap.
+    pub(crate) closed_at: AtomicU64,
+    /// Newest hole: the low half of the sequence number in the high half, offset + 1 in the low.
+    pub(crate) holes: AtomicU64,
+    /// Time the sub-buffer was opened and, once delivered, closed (ns, monotonic).
+    pub(crate) begin: AtomicU64,
+    /// See `begin`.
+    pub(crate) end: AtomicU64,
+    /// Once delivered: offset of the end of the data.
+    pub(crate) data_len: AtomicU64,
+    /// Once delivered: records in this sub-buffer.
+    pub(crate) records: AtomicU64,
+    /// Once delivered: payload bytes in this sub-buffer.
+    pub(crate) bytes: AtomicU64,
+    /// Once delivered: records in all sub-buffers before this one.
+    pub(crate) first_record: AtomicU64,
+    /// Once delivered: payload bytes in all sub-buffers before this one.
+    pub(crate) first_byte: AtomicU64,
+    /// Who may use the slot: see `ring::claim`. Written by writers and readers of any CPU.
+    pub(crate) claim: AtomicU64,
+    pub(crate) reserved: [u64; 3],
+}
+
+const _: () = {
+    assert!(size_of::<About>() == 128);
+    assert!(offset_of!(Head, writer) == 128);
+    assert!(offset_of!(Head, deliver) == 192);
+    assert!(offset_of!(Head, lost) == 256);
+    assert!(offset_of!(Head, consumer) == 320);
+    assert!(size_of::<Head>() == 448);
+    assert!(size_of::<Subbuf>() == 128);
+};

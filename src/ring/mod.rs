@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ring: lock-free, written from any context, read without being torn.
+//!
+//! # Glossary
+//!
+//! *Ring*: a power of two of *sub-buffers* of equal size. *Position*: free-running count of bytes;
+//! its high part is the *sequence number* of a sub-buffer, its low part the *offset* in it. *Slot*
+//! (of the ring): where a sub-buffer lives, its sequence number modulo their count; one trip round
+//! the ring is a *lap*. *Reserve*: move the position past a record. *Commit*: add the record's
+//! length to the sub-buffer's commit word. A sub-buffer is *whole* when as much was committed as it
+//! is long, and *delivered* when all before it are delivered too. *Claim*: decide that a slot will
+//! be used for a sequence number. *Hold*: keep a slot from being claimed while reading it. *Run*:
+//! what a reader takes at a time. *Hole*: discarded bytes.
+//!
+//! # States of a sub-buffer
+//!
+//! ```text
+//!            decide             first reserve            flush, or no room
+//! (free) ───────────▶ claimed ────────────────▶ open ───────────────────────▶ closed
+//!    │                                            │ last byte reserved            │
+//!    │ held by a reader                           ▼                               │ last commit
+//!    └──────────────▶ skipped                   full ──────── last commit ────────┤
+//!                        │                                                        ▼
+//!                        └────────────── in order ──────────▶ delivered ◀─────── whole
+//! ```
+//!
+//! A delivered slot is free again: at once in overwrite mode, when consumed otherwise.
+//!
+//! # One picture
+//!
+//! ```text
+//!   seq:   8           9           10          11        (12)
+//!        ┌───────────┬───────────┬───────────┬───────────┐
+//!        │AAAABBBBCC.│DDDDDDDDDDD│EEE--EEEE..│FFFF░░     │     . padding   - hole   ░ reserved
+//!        └───────────┴───────────┴───────────┴───────────┘
+//!              ▲ consumer                          ▲ position
+//!          held: not claimed for 12 before the consumer has left
+//! ```
+//!
+//! # Use
+//!
+//! ```ignore
+//! if let Some(slot) = ring.try_reserve(len) { /* fill */ ring.commit(slot); }
+//! while ring.advance(&mut cursor) { let n = ring.peek(&cursor).len(); ring.consume(&mut cursor, n); }
+//! ```
+//!
+//! Orderings carry labels (`ORDERING: commit:A`); `Documentation/design/ordering.rst` lists them
+//! with their partners. The ring allocates nothing, calls nobody and knows nothing of waiting: what
+//! must be told to readers is returned ([`Committed::Notify`]).
+
+mod claim;
+mod consume;
+mod deliver;
+mod hole;
+mod layout;
+mod pos;
+mod reserve;
+mod stats;
+mod switch;
+mod sync;
+
+#[cfg(all(test, not(MODULE)))]
+mod tests;
+
+pub(crate) use self::consume::{Count, Cursor};
+pub(crate) use self::layout::{About, Cause, Head, Subbuf, CAUSES};
+pub(crate) use self::pos::Geometry;
+pub(crate) use self::reserve::{Committed, Slot};
+pub(crate) use self::stats::Stats;
+pub(crate) use self::sync::{now, Owner, Rmw, Shared};
+
+use self::claim::Claim;
+use self::sync::{AtomicU64, Ordering};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+/// When readers are told of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Per sub-buffer.
+    Bulk,
+    /// Per record.
+    Packet,
+}
+
+/// A ring over memory somebody else owns.
+///
+/// # Invariants
+///
+/// * `head` is valid, and `subbufs` points to `geo.n_subbufs()` valid descriptors, all zeroed when
+///   the ring was made and since then changed by rings only.
+/// * `data` is valid for reads and writes of `geo.ring_size()` bytes.
+/// * Both stay so as long as the ring.
+/// * With `R = Owner`, the methods of writers are called on one CPU only, not preempted.
+#[repr(C, align(64))]
+pub(crate) struct Ring<R> {
+    head: NonNull<Head>,
+    subbufs: NonNull<Subbuf>,
+    data: NonNull<u8>,
+    geo: Geometry,
+    /// Sub-buffer size - 1, or 0 when the ring is closed.
+    room: AtomicU64,
+    /// A commit after which these bits of the commit word are 0 is worth a look.
+    notify_mask: u64,
+    overwrite: bool,
+    _rmw: PhantomData<R>,
+}
+
+// SAFETY: All shared state is in atomics; bytes are written by the one owner of a reservation and
+// read only once committed and while held, as the modules above argue.
+unsafe impl<R> Send for Ring<R> {}
+// SAFETY: As above.
+unsafe impl<R> Sync for Ring<R> {}
+
+impl<R: Rmw> Ring<R> {
+    /// Makes a ring.
+    ///
+    /// # Safety
+    ///
+    /// The memory must satisfy the type invariants, and with `R = Owner` so must all callers.
+    pub(crate) unsafe fn new(
+        head: NonNull<Head>,
+        subbufs: NonNull<Subbuf>,
+        data: NonNull<u8>,
+        geo: Geometry,
+        overwrite: bool,
+        delivery: Delivery,
+    ) -> Self {
+        let room = geo.subbuf_size().wrapping_sub(1);
+        // INVARIANT: By the safety requirements.
+        Self {
+            head,
+            subbufs,
+            data,
+            geo,
+            room: AtomicU64::new(room),
+            notify_mask: match delivery {
+                Delivery::Bulk => room,
+                Delivery::Packet => 0,
+            },
+            overwrite,
+            _rmw: PhantomData,
+        }
+    }
+
+    /// The ring's shape.
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geo
+    }
+
+    /// The longest record.
+    pub(crate) fn max_record(&self) -> u64 {
+        self.geo.subbuf_size()
+    }
+
+    /// From now on refuses to reserve. Writers that reserved before may still commit.
+    pub(crate) fn close(&self) {
+        self.room.store(0, Ordering::Relaxed);
+    }
+
+    /// Publishes how far the consumer has come, and what it has read and missed.
+    pub(crate) fn publish_consumer(&self, c: &Cursor) {
+        let line = &self.head().consumer;
+        line.records.store(c.read.records, Ordering::Relaxed);
+        line.bytes.store(c.read.bytes, Ordering::Relaxed);
+        line.lost_records.store(c.missed.records, Ordering::Relaxed);
+        line.lost_bytes.store(c.missed.bytes, Ordering::Relaxed);
+        // ORDERING: consume:A
+        line.pos.store(self.consumed_pos(c), Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn head(&self) -> &Head {
+        // SAFETY: By the type invariants.
+        unsafe { self.head.as_ref() }
+    }
+
+    #[inline(always)]
+    fn subbuf(&self, seq: u64) -> &Subbuf {
+        // SAFETY: By the type invariants; `slot()` is below the number of sub-buffers.
+        unsafe { self.subbufs.add(self.geo.slot(seq)).as_ref() }
+    }
+
+    fn claim(&self, seq: u64) -> Claim<'_> {
+        Claim(&self.subbuf(seq).claim)
+    }
+
+    /// Where the byte at `pos` lives.
+    #[inline(always)]
+    pub(crate) fn address(&self, pos: u64) -> *mut u8 {
+        // SAFETY: By the type invariants; `index()` is below the size of the ring.
+        unsafe { self.data.add(self.geo.index(pos)).as_ptr() }
+    }
+
+    /// Copies `from` to `pos`.
+    ///
+    /// # Safety
+    ///
+    /// `pos .. pos + from.len()` must be inside a slot the caller owns.
+    #[inline(always)]
+    pub(crate) unsafe fn write_bytes(&self, pos: u64, from: &[u8]) {
+        // SAFETY: The range is inside one sub-buffer, so contiguous, and the caller's alone.
+        unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), self.address(pos), from.len()) };
+    }
+
+    /// Copies from `pos`.
+    ///
+    /// # Safety
+    ///
+    /// The bytes must lie in one sub-buffer and not be written meanwhile.
+    unsafe fn read_bytes(&self, pos: u64, to: &mut [u8]) {
+        // SAFETY: As the caller promises.
+        unsafe { core::ptr::copy_nonoverlapping(self.address(pos), to.as_mut_ptr(), to.len()) };
+    }
+
+    /// `len` bytes at `pos`.
+    ///
+    /// # Safety
+    ///
+    /// The bytes must lie in one sub-buffer and not be written as long as the result lives.
+    unsafe fn bytes(&self, pos: u64, len: u64) -> &[u8] {
+        // SAFETY: As the caller promises.
+        unsafe { core::slice::from_raw_parts(self.address(pos), len as usize) }
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Positions: all arithmetic on places in a ring, and nothing else.
+//!
+//! A position is a free-running count of bytes, 64 bits wide; only [`Geometry`] turns it into a
+//! sequence number, a slot or an offset. All of it wraps, none of it panics.
+
+/// The shape of a ring: `1 << n_shift` sub-buffers of `1 << shift` bytes.
+///
+/// # Invariants
+///
+/// `1 <= shift <= MAX_SUBBUF_SHIFT`, `n_shift >= 1` and `shift + n_shift <= 40`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    shift: u32,
+    n_shift: u32,
+}
+
+/// The largest sub-buffer is 1 GiB: a commit counter holds its bytes in 32 bits with room to spare.
+pub(crate) const MAX_SUBBUF_SHIFT: u32 = 30;
+
+/// The largest ring, as a power of two.
+const MAX_RING_SHIFT: u32 = 40;
+
+impl Geometry {
+    /// A ring of `n_subbufs` sub-buffers of `subbuf_size` bytes, both powers of two.
+    pub(crate) fn new(subbuf_size: u64, n_subbufs: u64) -> Option<Self> {
+        if !subbuf_size.is_power_of_two() || !n_subbufs.is_power_of_two() {
+            return None;
+        }
+        let (shift, n_shift) = (subbuf_size.trailing_zeros(), n_subbufs.trailing_zeros());
+        if !(1..=MAX_SUBBUF_SHIFT).contains(&shift)
+            || n_shift < 1
+            || shift.wrapping_add(n_shift) > MAX_RING_SHIFT
+        {
+            return None;
+        }
+        // INVARIANT: Just checked.
+        Some(Self { shift, n_shift })
+    }
+
+    /// Bytes in one sub-buffer.
+    #[inline(always)]
+    pub(crate) fn subbuf_size(&self) -> u64 {
+        1u64 << self.shift
+    }
+
+    /// Sub-buffers in the ring.
+    #[inline(always)]
+    pub(crate) fn n_subbufs(&self) -> u64 {
+        1u64 << self.n_shift
+    }
+
+    /// Bytes in the ring.
+    pub(crate) fn ring_size(&self) -> u64 {
+        1u64 << self.shift.wrapping_add(self.n_shift)
+    }
+
+    /// Offset of `pos` inside its sub-buffer; 0 means that the sub-buffer is not yet open.
+    #[inline(always)]
+    pub(crate) fn offset(&self, pos: u64) -> u64 {
+        pos & self.subbuf_size().wrapping_sub(1)
+    }
+
+    /// Sequence number of the sub-buffer `pos` lies in, free-running from 0.
+    #[inline(always)]
+    pub(crate) fn seq(&self, pos: u64) -> u64 {
+        pos >> self.shift
+    }
+
+    /// First position of sub-buffer `seq`.
+    #[inline(always)]
+    pub(crate) fn start(&self, seq: u64) -> u64 {
+        seq << self.shift
+    }
+
+    /// The slot of the ring in which sub-buffer `seq` lives.
+    #[inline(always)]
+    pub(crate) fn slot(&self, seq: u64) -> usize {
+        (seq & self.n_subbufs().wrapping_sub(1)) as usize
+    }
+
+    /// Where in the ring's data the byte at `pos` lives.
+    #[inline(always)]
+    pub(crate) fn index(&self, pos: u64) -> usize {
+        (pos & self.ring_size().wrapping_sub(1)) as usize
+    }
+}

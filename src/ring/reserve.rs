@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writers: reserve a slot, fill it, commit or discard it.
+//!
+//! The fast path is [`Ring::reserve`], the caller's copy and [`Ring::commit`]; all that happens
+//! once per sub-buffer is in `switch.rs` and `deliver.rs`.
+
+use crate::ring::{
+    hole,
+    sync::{Ordering, Rmw},
+    Ring, //
+};
+
+/// One record in the commit word: bytes are counted in the low half, records in the high half.
+pub(crate) const ONE_RECORD: u64 = 1 << 32;
+
+/// Space in a ring that belongs to its writer until it is committed or discarded.
+///
+/// # Invariants
+///
+/// `pos .. pos + len` lies in one sub-buffer, was reserved and is neither committed nor discarded.
+#[must_use = "a slot that is neither committed nor discarded holds its sub-buffer back for ever"]
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) pos: u64,
+    pub(crate) len: u64,
+}
+
+/// What a commit brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Committed {
+    /// Nothing readers must be told.
+    Quietly,
+    /// Readers may want to wake up.
+    Notify,
+}
+
+impl<R: Rmw> Ring<R> {
+    /// Reserves `len` bytes in the current sub-buffer. `None`: call [`Ring::reserve_slow`].
+    ///
+    /// May be called in any context.
+    #[inline(always)]
+    pub(crate) fn try_reserve(&self, len: u64) -> Option<Slot> {
+        // nesting point A: nothing read yet
+        let pos = self.head().writer.pos.load(Ordering::Relaxed);
+        // One less than what is in use, and all of it when the sub-buffer is not open yet: so an
+        // unopened, a full and a closed (`room` is 0) sub-buffer all fail the one comparison.
+        let used = self.geo.offset(pos.wrapping_sub(1));
+        let (left, gone) = self.room.load(Ordering::Relaxed).overflowing_sub(used);
+        // nesting point B: a position that may grow old
+        if !gone
+            && len.wrapping_sub(1) < left
+            // ORDERING: reserve:A
+            && R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len))
+        {
+            // nesting point C: reserved, not filled
+            // INVARIANT: The exchange moved the position from `pos` by `len`, so the range is
+            // ours alone; it ends at or before the end of the sub-buffer as `len <= left`.
+            return Some(Slot { pos, len });
+        }
+        None
+    }
+
+    /// Publishes a filled slot as one record.
+    #[inline(always)]
+    pub(crate) fn commit(&self, slot: Slot) -> Committed {
+        self.add_committed(slot.pos, ONE_RECORD.wrapping_add(slot.len))
+    }
+
+    /// Adds to the commit word of `pos`'s sub-buffer; delivers when that made it whole.
+    #[inline(always)]
+    pub(crate) fn add_committed(&self, pos: u64, n: u64) -> Committed {
+        let subbuf = self.subbuf(self.geo.seq(pos));
+        // nesting point D: filled, not committed
+        // ORDERING: commit:A
+        let now = R::fetch_add(&subbuf.commit, n).wrapping_add(n);
+        // nesting point E: committed, not delivered
+        if now & self.notify_mask == 0 {
+            return self.committed_slow(now);
+        }
+        Committed::Quietly
+    }
+
+    /// Gives a slot back: no reader will see its bytes.
+    ///
+    /// The newest slot is simply unreserved. Any other becomes a hole that readers skip; it is
+    /// therefore at least [`hole::MIN`] bytes long.
+    #[cold]
+    pub(crate) fn discard(&self, slot: Slot) -> Committed {
+        if self.unreserve(slot.pos, slot.pos.wrapping_add(slot.len)) {
+            return Committed::Quietly;
+        }
+        self.punch_hole(slot.pos, slot.len);
+        self.add_committed(slot.pos, slot.len)
+    }
+
+    /// How much to reserve for `len` bytes that may have to be discarded: a short slot gets a
+    /// tail, which [`Ring::commit_discardable`] cuts off again.
+    pub(crate) fn discardable_len(&self, len: u64) -> u64 {
+        if (1..hole::MIN).contains(&len) {
+            len.wrapping_add(hole::MIN)
+        } else {
+            len
+        }
+    }
+
+    /// Commits the first `len` bytes of a slot of [`Ring::discardable_len`] bytes.
+    #[inline]
+    pub(crate) fn commit_discardable(&self, slot: Slot, len: u64) -> Committed {
+        if len < hole::MIN && slot.len > len {
+            return self.commit_cutting_tail(slot, len);
+        }
+        self.commit(slot)
+    }
+
+    #[cold]
+    fn commit_cutting_tail(&self, slot: Slot, len: u64) -> Committed {
+        let cut = slot.pos.wrapping_add(len);
+        if self.unreserve(cut, slot.pos.wrapping_add(slot.len)) {
+            return self.add_committed(slot.pos, ONE_RECORD.wrapping_add(len));
+        }
+        self.punch_hole(cut, slot.len.wrapping_sub(len));
+        self.commit(slot)
+    }
+
+    /// Moves the position back from `end` to `start` if nothing was reserved since. The position
+    /// never goes back to the very start of a sub-buffer: there it would mean "not open yet".
+    fn unreserve(&self, start: u64, end: u64) -> bool {
+        // ORDERING: reserve:A
+        self.geo.offset(start) != 0 && R::cmpxchg(&self.head().writer.pos, end, start)
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counting: what was produced, lost and is still to be read.
+//!
+//! Records that could not be written are counted where that is found, by cause. Records that were
+//! overwritten follow from counts the ring keeps anyway: those produced before the oldest
+//! sub-buffer that is still intact, less those the consumer has passed. At rest
+//! `produced = read + overwritten + unread`, exactly.
+
+use crate::ring::{
+    claim::Decision,
+    consume::Count,
+    layout::{Cause, CAUSES},
+    sync::{Ordering, Rmw},
+    Cursor,
+    Ring, //
+};
+
+/// A look at a ring's counters; exact when nobody writes or reads meanwhile.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Stats {
+    /// Committed.
+    pub(crate) produced: Count,
+    /// Consumed.
+    pub(crate) read: Count,
+    /// Gone before the consumer read them.
+    pub(crate) overwritten: Count,
+    /// Never written, by [`Cause`].
+    pub(crate) refused: [Count; CAUSES],
+}
+
+impl Stats {
+    /// Produced and not consumed, but still there.
+    pub(crate) fn unread(&self) -> Count {
+        self.produced.minus(self.read).minus(self.overwritten)
+    }
+
+    /// All that was refused.
+    pub(crate) fn all_refused(&self) -> Count {
+        self.refused
+            .iter()
+            .fold(Count::default(), |sum, &n| sum.plus(n))
+    }
+}
+
+impl<R: Rmw> Ring<R> {
+    #[cold]
+    pub(crate) fn count_lost(&self, cause: Cause, bytes: u64) {
+        if let Some(lost) = self.head().lost.get(cause as usize) {
+            R::fetch_add(&lost.records, 1);
+            R::fetch_add(&lost.bytes, bytes);
+        }
+    }
+
+    /// The counters, as seen with the consumer at `c`.
+    pub(crate) fn stats(&self, c: &Cursor) -> Stats {
+        let mut refused = [Count::default(); CAUSES];
+        for (to, from) in refused.iter_mut().zip(&self.head().lost) {
+            to.records = from.records.load(Ordering::Relaxed);
+            to.bytes = from.bytes.load(Ordering::Relaxed);
+        }
+        let oldest = self.count_before_oldest(c.seq);
+        let passed = c.read.plus(c.missed);
+        let mut overwritten = c.missed;
+        if oldest.records > passed.records {
+            overwritten = overwritten.plus(oldest.minus(passed));
+        }
+        Stats {
+            produced: self.produced(),
+            read: c.read,
+            overwritten,
+            refused,
+        }
+    }
+
+    /// Everything committed so far.
+    fn produced(&self) -> Count {
+        let line = &self.head().deliver;
+        // ORDERING: deliver:B
+        let delivered = line.seq.load(Ordering::Acquire);
+        let mut sum = Count {
+            records: line.records.load(Ordering::Relaxed),
+            bytes: line.bytes.load(Ordering::Relaxed),
+        };
+        let newest = self.geo.seq(self.head().writer.pos.load(Ordering::Acquire));
+        let mut seq = delivered;
+        while seq <= newest && seq.wrapping_sub(delivered) < self.geo.n_subbufs() {
+            sum = sum.plus(self.undelivered(seq));
+            seq = seq.wrapping_add(1);
+        }
+        sum
+    }
+
+    /// What was committed to a sub-buffer that is not delivered.
+    fn undelivered(&self, seq: u64) -> Count {
+        let claim = self.claim(seq);
+        if claim.hold(seq).is_err() {
+            return Count::default();
+        }
+        let (mut bytes, records) = self.committed(self.subbuf(seq), seq).unwrap_or((0, 0));
+        // SAFETY: The slot is held, so it is not opened again.
+        unsafe { self.for_each_hole(seq, |hole| bytes = bytes.saturating_sub(hole.len)) };
+        claim.release();
+        Count { records, bytes }
+    }
+
+    /// What came before the oldest sub-buffer from `seq` on that is still intact.
+    fn count_before_oldest(&self, seq: u64) -> Count {
+        let line = &self.head().deliver;
+        let newest = self.geo.seq(self.head().writer.pos.load(Ordering::Acquire));
+        let delivered = line.seq.load(Ordering::Acquire);
+        let mut seq = seq.max(newest.saturating_sub(self.geo.n_subbufs()));
+        while seq < delivered {
+            let subbuf = self.subbuf(seq);
+            if self.claim(seq).decision(seq) == Decision::Claimed {
+                return Count {
+                    records: subbuf.first_record.load(Ordering::Relaxed),
+                    bytes: subbuf.first_byte.load(Ordering::Relaxed),
+                };
+            }
+            seq = seq.wrapping_add(1);
+        }
+        Count {
+            records: line.records.load(Ordering::Relaxed),
+            bytes: line.bytes.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The cold path of writers: leave a sub-buffer, enter the next.
+//!
+//! A sub-buffer is *closed* when the position moves from inside it to its end (the rest becomes
+//! padding) and *opened* when the position moves from its very start by the first reservation.
+//! Between the two the position rests at the start of a sub-buffer that is not open; so a flush
+//! claims nothing, and a full ring keeps its newest sub-buffer open for what still fits.
+
+use crate::ring::{
+    claim::Decision,
+    layout::{Cause, Subbuf},
+    reserve::{Committed, Slot},
+    sync::{self, Ordering, Rmw},
+    Ring, //
+};
+
+impl<R: Rmw> Ring<R> {
+    /// Reserves when the current sub-buffer has no room, is not open or is no more. A failure is
+    /// counted. The second value says whether a sub-buffer was delivered on the way.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn reserve_slow(&self, len: u64) -> (Result<Slot, Cause>, Committed) {
+        let mut committed = Committed::Quietly;
+        let slot = self.find_room(len, &mut committed);
+        if let Err(cause) = slot {
+            self.count_lost(cause, len);
+        }
+        (slot, committed)
+    }
+
+    fn find_room(&self, len: u64, committed: &mut Committed) -> Result<Slot, Cause> {
+        if self.room.load(Ordering::Relaxed) == 0 {
+            return Err(Cause::Closed);
+        }
+        if len > self.max_record() {
+            return Err(Cause::TooBig);
+        }
+        // Each turn moves the position or finds that a nested or concurrent writer moved it. Only
+        // a writer that finds slot after slot held by readers goes on by itself; it may do so for
+        // one lap.
+        let mut skips = 0u64;
+        while skips <= self.geo.n_subbufs() {
+            let pos = self.head().writer.pos.load(Ordering::Relaxed);
+            let offset = self.geo.offset(pos);
+            if offset == 0 {
+                if let Some(slot) = self.enter(pos, len)? {
+                    return Ok(slot);
+                }
+                skips = skips.wrapping_add(1);
+            } else if offset.wrapping_add(len) <= self.geo.subbuf_size() {
+                if R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len)) {
+                    // INVARIANT: As in `try_reserve`.
+                    return Ok(Slot { pos, len });
+                }
+            } else {
+                let next = self.geo.seq(pos).wrapping_add(1);
+                if self.is_full(next) {
+                    return Err(Cause::Full);
+                }
+                if let Some(Committed::Notify) = self.leave(pos) {
+                    *committed = Committed::Notify;
+                }
+            }
+        }
+        Err(Cause::Busy)
+    }
+
+    /// Tries to open the sub-buffer at whose start `pos` rests and to reserve `len` bytes in it.
+    /// `None`: somebody was quicker, or the sub-buffer was skipped; look again.
+    fn enter(&self, pos: u64, len: u64) -> Result<Option<Slot>, Cause> {
+        let seq = self.geo.seq(pos);
+        if self.is_full(seq) {
+            return Err(Cause::Full);
+        }
+        // ORDERING: deliver:B
+        let delivered = self.head().deliver.seq.load(Ordering::Acquire);
+        if delivered.wrapping_add(self.geo.n_subbufs()) <= seq {
+            // A writer this one interrupted has not committed in the slot's last lap yet.
+            return Err(Cause::Busy);
+        }
+        let subbuf = self.subbuf(seq);
+        match self.claim(seq).decide(seq) {
+            Decision::Skipped => {
+                // Whether this exchange or another's moves on is all the same.
+                let next = self.geo.start(seq.wrapping_add(1));
+                R::cmpxchg(&self.head().writer.pos, pos, next);
+                // Nobody commits to a skipped sub-buffer, so it is passed here.
+                self.deliver();
+                Ok(None)
+            }
+            Decision::Claimed => {
+                // Sampled before the sub-buffer can hold anything: nobody commits before the
+                // position has moved into it.
+                let base = subbuf.commit.load(Ordering::Relaxed);
+                let begin = sync::now();
+                // ORDERING: reserve:A
+                if !R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len)) {
+                    return Ok(None);
+                }
+                self.open(subbuf, seq, base, begin);
+                // INVARIANT: As in `try_reserve`; `len <= max_record()` fits an empty sub-buffer.
+                Ok(Some(Slot { pos, len }))
+            }
+            Decision::None { .. } | Decision::Later => Ok(None),
+        }
+    }
+
+    /// Describes a sub-buffer that was just entered. Runs once per lap, in the context that moved
+    /// the position; nothing laps the sub-buffer meanwhile as that context has yet to commit.
+    fn open(&self, subbuf: &Subbuf, seq: u64, base: u64, begin: u64) {
+        subbuf.base.store(base, Ordering::Relaxed);
+        subbuf.begin.store(begin, Ordering::Relaxed);
+        // ORDERING: open:A
+        subbuf.seq.store(seq.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Closes the sub-buffer `pos` lies in: what is left of it becomes padding. `None`: somebody
+    /// moved the position.
+    fn leave(&self, pos: u64) -> Option<Committed> {
+        let seq = self.geo.seq(pos);
+        let next = self.geo.start(seq.wrapping_add(1));
+        // ORDERING: reserve:A
+        if !R::cmpxchg(&self.head().writer.pos, pos, next) {
+            return None;
+        }
+        // The padding is not committed yet, so the slot cannot be used again before this store.
+        self.subbuf(seq).closed_at.store(pos, Ordering::Relaxed);
+        Some(self.add_committed(pos, next.wrapping_sub(pos)))
+    }
+
+    /// Ends the current sub-buffer, so that what is in it can be delivered.
+    ///
+    /// Must run where writers run: on the owning CPU, if the ring has one.
+    pub(crate) fn flush(&self) -> Committed {
+        loop {
+            let pos = self.head().writer.pos.load(Ordering::Relaxed);
+            if self.geo.offset(pos) == 0 {
+                return Committed::Quietly;
+            }
+            if let Some(committed) = self.leave(pos) {
+                return committed;
+            }
+        }
+    }
+
+    /// Whether no-overwrite mode forbids to open sub-buffer `seq`: its slot is not consumed.
+    fn is_full(&self, seq: u64) -> bool {
+        if self.overwrite {
+            return false;
+        }
+        // ORDERING: consume:B
+        let consumed = self.head().consumer.pos.load(Ordering::Acquire);
+        seq.wrapping_sub(self.geo.seq(consumed)) >= self.geo.n_subbufs()
+    }
+}

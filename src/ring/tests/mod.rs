@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Host tests of the ring: the very files the module is built from.
+
+mod basics;
+mod model;
+mod threads;
+mod world;

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A ring on the host, and the small vocabulary the tests share.
+
+use crate::ring::{Cause, Committed, Cursor, Delivery, Geometry, Head, Ring, Rmw, Slot, Subbuf};
+use std::alloc::{alloc_zeroed, dealloc, Layout};
+use std::ptr::NonNull;
+
+/// A ring and the memory it lives in.
+pub(crate) struct World<R: Rmw> {
+    ring: Ring<R>,
+    blocks: [(NonNull<u8>, Layout); 3],
+}
+
+// SAFETY: The pointers are only used to free the memory, by whoever owns the world.
+unsafe impl<R: Rmw> Sync for World<R> {}
+
+/// Zeroed memory for `n` values of type `T`.
+fn zeroed<T>(n: usize) -> (NonNull<u8>, Layout) {
+    let layout = Layout::array::<T>(n).unwrap();
+    // SAFETY: No test makes a ring of size zero.
+    (
+        NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap(),
+        layout,
+    )
+}
+
+impl<R: Rmw> World<R> {
+    pub(crate) fn new(subbuf_size: u64, n_subbufs: u64, overwrite: bool) -> Self {
+        Self::with_delivery(subbuf_size, n_subbufs, overwrite, Delivery::Bulk)
+    }
+
+    pub(crate) fn with_delivery(
+        subbuf_size: u64,
+        n_subbufs: u64,
+        overwrite: bool,
+        delivery: Delivery,
+    ) -> Self {
+        let geo = Geometry::new(subbuf_size, n_subbufs).unwrap();
+        let blocks = [
+            zeroed::<Head>(1),
+            zeroed::<Subbuf>(n_subbufs as usize),
+            zeroed::<u8>(geo.ring_size() as usize),
+        ];
+        let [head, subbufs, data] = blocks.map(|(p, _)| p);
+        // SAFETY: The blocks are zeroed, large enough and live as long as the ring. Tests write
+        // from one thread unless `R` is `Shared`.
+        let ring =
+            unsafe { Ring::new(head.cast(), subbufs.cast(), data, geo, overwrite, delivery) };
+        Self { ring, blocks }
+    }
+
+    /// Reserves, counting failures, as a channel does.
+    pub(crate) fn reserve(&self, len: u64) -> Result<Slot, Cause> {
+        match self.try_reserve(len) {
+            Some(slot) => Ok(slot),
+            None => self.reserve_slow(len).0,
+        }
+    }
+
+    /// Writes one record.
+    pub(crate) fn write(&self, data: &[u8]) -> Result<Committed, Cause> {
+        let slot = self.reserve(data.len() as u64)?;
+        self.fill(&slot, data);
+        Ok(self.commit(slot))
+    }
+
+    pub(crate) fn fill(&self, slot: &Slot, data: &[u8]) {
+        // SAFETY: The slot is ours and at least as long as `data`.
+        unsafe { self.write_bytes(slot.pos, data) };
+    }
+
+    /// Consumes up to `max` bytes of all that can be read.
+    pub(crate) fn read(&self, c: &mut Cursor, max: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while out.len() < max && self.advance(c) {
+            let n = {
+                let bytes = self.peek(c);
+                let n = bytes.len().min(max - out.len());
+                assert!(n > 0, "a run without bytes");
+                out.extend_from_slice(&bytes[..n]);
+                n
+            };
+            self.consume(c, n as u64);
+        }
+        self.publish_consumer(c);
+        out
+    }
+}
+
+impl<R: Rmw> std::ops::Deref for World<R> {
+    type Target = Ring<R>;
+
+    fn deref(&self) -> &Ring<R> {
+        &self.ring
+    }
+}
+
+impl<R: Rmw> Drop for World<R> {
+    fn drop(&mut self) {
+        for (p, layout) in self.blocks {
+            // SAFETY: Allocated in `with_delivery` with this layout.
+            unsafe { dealloc(p.as_ptr(), layout) };
+        }
+    }
+}
+
+/// A record that proves itself: writer, number, length, and a pattern made from them.
+pub(crate) fn record(writer: u8, number: u32, len: usize) -> Vec<u8> {
+    assert!((8..=u16::MAX as usize).contains(&len));
+    let mut r = vec![writer ^ number as u8; len];
+    r[0] = 0xa5;
+    r[1] = writer;
+    r[2..4].copy_from_slice(&(len as u16).to_le_bytes());
+    r[4..8].copy_from_slice(&number.to_le_bytes());
+    r
+}
+
+/// Splits a stream into records, checking every byte: `(writer, number)` in order of appearance.
+pub(crate) fn parse(mut bytes: &[u8]) -> Vec<(u8, u32)> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        assert!(bytes.len() >= 8, "a torn record: {bytes:02x?}");
+        assert_eq!(bytes[0], 0xa5, "out of step");
+        let len = usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
+        let number = u32::from_le_bytes(bytes[4..8].try_into().unwrap());
+        assert!(bytes.len() >= len, "a torn record");
+        assert_eq!(&bytes[..len], record(bytes[1], number, len));
+        found.push((bytes[1], number));
+        bytes = &bytes[len..];
+    }
+    found
+}
