@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# mkroot.sh DIR: fill DIR with the Debian system that enter enters.  Started by
+# enter in namespaces where we are root.  Output is for a log.
+set -euo pipefail
+
+# shellcheck source=tools/toolchain/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+dir=$1
+
+# find_mirror: which mirror serves this machine best is known to its apt, if it
+# is a Debian.  Else print nothing, and the tool's built-in default is used.
+find_mirror() {
+	local site
+	if [[ -n ${RELAYFS_MIRROR:-} ]]; then
+		echo "$RELAYFS_MIRROR"
+		return
+	fi
+	command -v apt-get >/dev/null || return 0
+	# shellcheck disable=SC2016  # apt's variables
+	apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null |
+		sort -u | while read -r site; do
+		# Others than Debian may be there too, and sites with only a part
+		# of it (security): see whether the suite we need is.
+		if /usr/lib/apt/apt-helper download-file \
+			"$site/dists/$DEBIAN_KERNEL_SUITE/InRelease" "$scratch/InRelease" >&2; then
+			echo "$site"
+			break
+		fi
+	done
+}
+
+# The host may reach its mirror through a proxy known only to its apt.
+apt_proxy() {
+	local proxy=
+	if command -v apt-config >/dev/null; then
+		eval "$(apt-config shell proxy Acquire::http::Proxy)"
+	fi
+	echo "$proxy"
+}
+
+# add_kernel_suite: the kernel's suite, from the site the root came from.  Its
+# packages are not installed: apt inside takes from it only what it is told to.
+add_kernel_suite() {
+	local site
+	# shellcheck disable=SC2016  # apt's variables
+	site=$(chroot "$dir" apt-get indextargets --format '$(SITE) $(CODENAME)' \
+		'Created-By: Packages' | awk -v s="$DEBIAN_SUITE" '$2 == s { print $1; exit }')
+	echo "deb ${site:-$1} $DEBIAN_KERNEL_SUITE main" \
+		>"$dir/etc/apt/sources.list.d/kernel.list"
+}
+
+with_mmdebstrap() {
+	local mirror=$1 proxy list sources=() options=()
+	proxy=$(apt_proxy)
+	list=$(IFS=,; echo "${PACKAGES[*]}")
+	if [[ -n $mirror ]]; then
+		sources=("deb $mirror $DEBIAN_SUITE main" "deb $mirror $DEBIAN_SUITE-updates main")
+	fi
+	[[ -z $proxy ]] || options+=("--aptopt=Acquire::http::Proxy \"$proxy\"")
+	# A root that is thrown away when its making is interrupted needs no
+	# fsync per file, and nobody reads manuals in it: half the time.
+	mmdebstrap --mode=root --variant=apt --architectures="$DEBIAN_ARCH" --include="$list" \
+		--aptopt='Acquire::Languages "none"' \
+		--dpkgopt=force-unsafe-io \
+		--dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		--dpkgopt='path-exclude=/usr/share/info/*' \
+		--skip=cleanup/apt/lists \
+		"${options[@]}" "$DEBIAN_SUITE" "$dir" "${sources[@]}"
+}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mirror=$(find_mirror)
+echo "mirror: ${mirror:-the default}"
+with_mmdebstrap "$mirror"
+add_kernel_suite "$mirror"
+# compiler_versions, but of the root.
+declare -f compiler_versions >"$scratch/versions"
+{ declare -p KERNEL_CC KERNEL_LLVM; cat "$scratch/versions"; echo compiler_versions; } |
+	chroot "$dir" /bin/bash >"$dir$ROOT_MARKER"
