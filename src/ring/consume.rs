@@ -11,7 +11,7 @@
 
 use crate::ring::{
     claim::Decision,
-    sync::{Ordering, Rmw},
+    sync::{self, Ordering, Rmw},
     Ring, //
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Cursor {
     ordinal: Count,
     /// Whether the records missed before this sub-buffer are accounted for.
     entered: bool,
+    /// When the cursor had last read all of this sub-buffer that there was; 0: never.
+    since: u64,
     /// Consumed so far; a record counts when its run is finished.
     pub(crate) read: Count,
     /// Missed so far: overwritten before this reader came.
@@ -149,9 +151,36 @@ impl<R: Rmw> Ring<R> {
         self.geo.start(c.seq).wrapping_add(c.off)
     }
 
-    /// Time at which the sub-buffer of a cursor that is inside a run was opened.
-    pub(crate) fn begin_time(&self, c: &Cursor) -> u64 {
-        self.subbuf(c.seq).begin.load(Ordering::Relaxed)
+    /// A time not after the first record of the run a cursor is in, and close to it: when its
+    /// sub-buffer was opened, or when the cursor had last read all there was of it.
+    pub(crate) fn run_time(&self, c: &Cursor) -> u64 {
+        let begin = self.subbuf(c.seq).begin.load(Ordering::Relaxed);
+        begin.max(c.since)
+    }
+
+    /// Whether there seems to be something to read after what the consumer has published. May be
+    /// wrong while a writer or the consumer is at work.
+    pub(crate) fn has_data(&self) -> bool {
+        let consumed = self.head().consumer.pos.load(Ordering::Acquire);
+        let (seq, off) = (self.geo.seq(consumed), self.geo.offset(consumed));
+        let delivered = self.head().deliver.seq.load(Ordering::Acquire);
+        if delivered > seq {
+            let data_len = self.subbuf(seq).data_len.load(Ordering::Relaxed);
+            if delivered > seq.wrapping_add(1) || data_len > off {
+                return true;
+            }
+        }
+        // What is left is the current sub-buffer: all that is reserved in it must be committed.
+        let (current, off) = if delivered > seq {
+            (delivered, 0)
+        } else {
+            (seq, off)
+        };
+        let Some((bytes, _)) = self.committed(self.subbuf(current), current) else {
+            return false;
+        };
+        let pos = self.head().writer.pos.load(Ordering::Acquire);
+        bytes > off && pos == self.geo.start(current).wrapping_add(bytes)
     }
 
     /// Whether the cursor is in the middle of a run.
@@ -273,6 +302,8 @@ impl<R: Rmw> Ring<R> {
         self.detach(c);
         if c.whole {
             c.go_to(c.seq.wrapping_add(1));
+        } else {
+            c.since = sync::now();
         }
     }
 }
@@ -298,6 +329,7 @@ impl Cursor {
         self.end = 0;
         self.whole = false;
         self.entered = false;
+        self.since = 0;
         self.run = Count::default();
         self.done = Count::default();
     }

@@ -64,7 +64,7 @@ mod sync;
 mod tests;
 
 pub(crate) use self::consume::{Count, Cursor};
-pub(crate) use self::layout::{About, Cause, Head, Subbuf, CAUSES};
+pub(crate) use self::layout::{About, Cause, Head, Subbuf};
 pub(crate) use self::pos::Geometry;
 pub(crate) use self::reserve::{Committed, Slot};
 pub(crate) use self::stats::Stats;
@@ -142,11 +142,6 @@ impl<R: Rmw> Ring<R> {
             overwrite,
             _rmw: PhantomData,
         }
-    }
-
-    /// The ring's shape.
-    pub(crate) fn geometry(&self) -> Geometry {
-        self.geo
     }
 
     /// The longest record.

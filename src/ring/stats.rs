@@ -35,11 +35,18 @@ impl Stats {
         self.produced.minus(self.read).minus(self.overwritten)
     }
 
-    /// All that was refused.
-    pub(crate) fn all_refused(&self) -> Count {
-        self.refused
-            .iter()
-            .fold(Count::default(), |sum, &n| sum.plus(n))
+    /// The counters of two rings together.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        let mut refused = self.refused;
+        for (sum, n) in refused.iter_mut().zip(other.refused) {
+            *sum = sum.plus(n);
+        }
+        Self {
+            produced: self.produced.plus(other.produced),
+            read: self.read.plus(other.read),
+            overwritten: self.overwritten.plus(other.overwritten),
+            refused,
+        }
     }
 }
 

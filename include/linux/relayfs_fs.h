@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LINUX_RELAYFS_FS_H
+#define _LINUX_RELAYFS_FS_H
+
+/**
+ * DOC: relayfs for kernel clients
+ *
+ * A *channel* carries data from kernel code to files in a relayfs mount. It has one *buffer* per
+ * CPU, or one for all; a buffer is a ring of *sub-buffers*. Opening channel "net/rx" makes the file
+ * "net/rx", which gives the data of all CPUs, and "net/rx.d/cpu0" and so on, one per buffer.
+ *
+ * The exported symbols are relayfs_*(), as the kernel has a relay_open() of its own.
+ */
+
+#ifdef _LINUX_RELAY_H
+#error "<linux/relayfs_fs.h> and <linux/relay.h> declare the same names: include only one"
+#endif
+
+#include <linux/types.h>
+
+struct rchan;
+
+/* Delivery: when waiting readers are told. */
+#define RELAY_DELIVERY_BULK	0x00000001	/* per sub-buffer, or after flush_interval_ms */
+#define RELAY_DELIVERY_PACKET	0x00000002	/* per write */
+/* Scheme: how writers are kept apart. */
+#define RELAY_SCHEME_LOCKLESS	0x00000004	/* lock-free, any context including NMI */
+#define RELAY_SCHEME_ANY	0x0000000c	/* same as RELAY_SCHEME_LOCKLESS */
+/* Usage. */
+#define RELAY_USAGE_SMP		0x00000040	/* a buffer per CPU */
+#define RELAY_USAGE_GLOBAL	0x00000080	/* one buffer, written from all CPUs */
+/* Mode: what gives way when the ring is full. */
+#define RELAY_MODE_CONTINUOUS	0x00000100	/* the oldest data is overwritten */
+#define RELAY_MODE_NO_OVERWRITE	0x00000200	/* the new record is refused and counted */
+
+/**
+ * struct rchan_attr - what a channel is to be like
+ * @size: sizeof(struct rchan_attr), so that the structure can grow
+ * @flags: at most one of each group of RELAY_* flags; a group left out takes its first member
+ * @subbuf_size: bytes in a sub-buffer: a power of two, from PAGE_SIZE to 1 GiB; 0: 64 KiB. The
+ *	longest record is as long
+ * @n_subbufs: sub-buffers per buffer: a power of two, at least 2; 0: 8. A buffer is at most 1 GiB
+ * @mode: permission bits of the files, a subset of 0444; 0: the read bits of the mount's mode
+ * @uid: owner of the files; 0: the mount's
+ * @gid: group of the files; 0: the mount's
+ * @flush_interval_ms: while a reader waits: how long data may stay in a sub-buffer that is not full
+ *	before the reader is told, from 1 to 60000; 0: 100
+ * @private_data: the client's own
+ *
+ * A field of 0 means the default named.
+ */
+struct rchan_attr {
+	u32 size;
+	u32 flags;
+	u64 subbuf_size;
+	u32 n_subbufs;
+	u32 mode;
+	u32 uid;
+	u32 gid;
+	u32 flush_interval_ms;
+	u32 reserved;
+	void *private_data;
+};
+
+/**
+ * struct relay_slot - space reserved in a channel, between relay_reserve() and its end
+ * @data: where to write
+ * @len: how much, in bytes
+ * @buf: internal
+ * @pos: internal
+ * @reserved_len: internal
+ */
+struct relay_slot {
+	void *data;
+	size_t len;
+	void *buf;
+	u64 pos;
+	u64 reserved_len;
+};
+
+struct rchan *relayfs_open(const char *path, const struct rchan_attr *attr);
+void relayfs_close(struct rchan *chan);
+ssize_t relayfs_write(struct rchan *chan, const void *data, size_t len);
+int relayfs_reserve(struct rchan *chan, size_t len, struct relay_slot *slot);
+void relayfs_commit(struct relay_slot *slot);
+void relayfs_discard(struct relay_slot *slot);
+u64 relayfs_flush(struct rchan *chan);
+void *relayfs_private_data(const struct rchan *chan);
+
+/**
+ * relay_open() - make a channel and its files
+ * @path: where, relative to the mount's root: "name" or "dir/name". Components are at most 255
+ *	bytes and not empty, "." or ".."; all of it at most 1023 bytes. Directories that are missing
+ *	are made and vanish with their last channel
+ * @attr: what it is to be like, or NULL for a default channel
+ *
+ * The channel works whether or not relayfs is mounted.
+ *
+ * Context: process; sleeps.
+ * Return: the channel, or ERR_PTR() of
+ *
+ * * -EINVAL: a bad path, an unknown flag, two flags of one group, a size that is no power of two or
+ *   too small, a mode beyond 0444, a reserved field set, &rchan_attr.size of an unknown version
+ * * -E2BIG: a sub-buffer or buffer of more than 1 GiB
+ * * -ENAMETOOLONG: a path or a component of it is too long
+ * * -EEXIST: the path, or "<path>.d", exists
+ * * -ENOTDIR: a directory of the path is a file, or a channel's own directory
+ * * -ENOMEM: no memory; nothing is left behind
+ */
+static inline struct rchan *relay_open(const char *path, const struct rchan_attr *attr)
+{
+	return relayfs_open(path, attr);
+}
+
+/**
+ * relay_close() - end a channel
+ * @chan: the channel; NULL and ERR_PTR() are ignored
+ *
+ * Waits for writers in flight, never for readers. The files leave the tree; who has them open can
+ * read what is left and then gets end of file. The caller sees to it that no write starts after.
+ *
+ * Context: process; sleeps.
+ */
+static inline void relay_close(struct rchan *chan)
+{
+	relayfs_close(chan);
+}
+
+/**
+ * relay_write() - write one record
+ * @chan: the channel
+ * @data: the record
+ * @len: its length in bytes; 0 is allowed and writes nothing
+ *
+ * Readers see the record whole or not at all. Failures are counted per CPU.
+ *
+ * Context: any, including NMI; does not sleep, takes no lock.
+ * Return: @len, or
+ *
+ * * -ENOSPC: no room (%RELAY_MODE_NO_OVERWRITE)
+ * * -EMSGSIZE: longer than a sub-buffer
+ * * -EBUSY: all sub-buffers are held by readers or by writers that this one interrupted
+ * * -ESHUTDOWN: the channel is closed
+ */
+static inline ssize_t relay_write(struct rchan *chan, const void *data, size_t len)
+{
+	return relayfs_write(chan, data, len);
+}
+
+/**
+ * relay_reserve() - reserve space for a record, to be filled in place
+ * @chan: the channel
+ * @len: bytes; 0 gives a slot of no bytes, which must be ended all the same
+ * @slot: where to write is stored here; the caller's, in kernel memory
+ *
+ * On success preemption is off until relay_commit() or relay_discard(), one of which must follow on
+ * the same CPU.
+ *
+ * Context: any, including NMI; does not sleep, takes no lock.
+ * Return: 0, or an error as of relay_write(); then there is nothing to end.
+ */
+static inline int relay_reserve(struct rchan *chan, size_t len, struct relay_slot *slot)
+{
+	return relayfs_reserve(chan, len, slot);
+}
+
+/**
+ * relay_commit() - make a reserved record visible
+ * @slot: from relay_reserve(); all its bytes must have been written
+ *
+ * Context: the one of relay_reserve().
+ */
+static inline void relay_commit(struct relay_slot *slot)
+{
+	relayfs_commit(slot);
+}
+
+/**
+ * relay_discard() - give reserved space back; no reader will see it
+ * @slot: from relay_reserve()
+ *
+ * Context: the one of relay_reserve().
+ */
+static inline void relay_discard(struct relay_slot *slot)
+{
+	relayfs_discard(slot);
+}
+
+/**
+ * relay_flush() - end the current sub-buffers and tell readers
+ * @chan: the channel
+ *
+ * Context: process, interrupts on; sleeps.
+ * Return: CLOCK_MONOTONIC in ns: what was committed before is visible to readers.
+ */
+static inline u64 relay_flush(struct rchan *chan)
+{
+	return relayfs_flush(chan);
+}
+
+/**
+ * relay_private_data() - the client's pointer
+ * @chan: the channel
+ *
+ * Context: any.
+ * Return: &rchan_attr.private_data.
+ */
+static inline void *relay_private_data(const struct rchan *chan)
+{
+	return relayfs_private_data(chan);
+}
+
+#endif /* _LINUX_RELAYFS_FS_H */

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+#ifndef _UAPI_LINUX_RELAYFS_H
+#define _UAPI_LINUX_RELAYFS_H
+
+/**
+ * DOC: relayfs as user space sees it
+ *
+ * A channel's CPU files can be mapped read-only, from offset 0: either the first page alone (to
+ * learn the geometry) or the whole, &relayfs_meta.data_offset bytes of meta pages followed by
+ * &relayfs_meta.subbuf_size * &relayfs_meta.n_subbufs bytes of data. The meta pages begin with one
+ * struct relayfs_meta; the struct relayfs_subbuf of slot i follows at
+ * sizeof(struct relayfs_meta) + i * &relayfs_meta.desc_size.
+ *
+ * All words change under the reader. A sub-buffer with sequence number n lives in slot
+ * n % n_subbufs; it is readable as long as &relayfs_subbuf.claim >> 17 is n + 1 and bit 16 of
+ * it is clear. In overwrite mode check that before and after copying.
+ */
+
+#include <linux/types.h>
+
+/* statfs(2) f_type of a relayfs mount. */
+#define RELAYFS_MAGIC		0x26F82121
+
+/* Version of the mapped layout. */
+#define RELAYFS_META_VERSION	1
+
+/* Index into &relayfs_meta.lost: why a record was not written. */
+#define RELAYFS_LOST_FULL	0	/* no free sub-buffer, in no-overwrite mode */
+#define RELAYFS_LOST_TOO_BIG	1	/* larger than a sub-buffer holds */
+#define RELAYFS_LOST_BUSY	2	/* every sub-buffer in use by interrupted writers or readers */
+#define RELAYFS_LOST_CLOSED	3	/* the channel is closed */
+#define RELAYFS_LOST_CAUSES	4
+
+/**
+ * struct relayfs_lost - what was lost for one cause
+ * @records: number of records
+ * @bytes: their payload, in bytes
+ */
+struct relayfs_lost {
+	__u64 records;
+	__u64 bytes;
+};
+
+/**
+ * struct relayfs_meta - head of the mapped meta pages
+ * @magic: RELAYFS_MAGIC
+ * @version: RELAYFS_META_VERSION
+ * @data_offset: bytes from the start of the mapping to the first sub-buffer
+ * @subbuf_size: bytes in a sub-buffer, a power of two
+ * @n_subbufs: sub-buffers, a power of two
+ * @desc_size: bytes in a struct relayfs_subbuf
+ * @cpu: the CPU whose buffer this is, 0xffffffff for a global buffer
+ * @flags: the channel's RELAY_* flags
+ * @generation: changes when the buffer behind the file is replaced
+ * @reserved: zero
+ * @write_pos: position of the next record: free-running bytes; write_pos / subbuf_size is the
+ *	sequence number of the current sub-buffer
+ * @pad0: zero
+ * @delivered: sub-buffers with a lower sequence number are complete
+ * @delivered_records: records in them
+ * @delivered_bytes: their payload, in bytes
+ * @deliver_state: internal
+ * @pad1: zero
+ * @lost: records that could not be written, by RELAYFS_LOST_*
+ * @consumed: the consumer has read everything below this position
+ * @read_records: records the consumer has read
+ * @read_bytes: their payload, in bytes
+ * @overwritten_records: records the consumer has noticed to be overwritten before it read them
+ * @overwritten_bytes: their payload, in bytes
+ * @pad2: zero
+ */
+struct relayfs_meta {
+	__u32 magic;
+	__u32 version;
+	__u64 data_offset;
+	__u64 subbuf_size;
+	__u32 n_subbufs;
+	__u32 desc_size;
+	__u32 cpu;
+	__u32 flags;
+	__u64 generation;
+	__u64 reserved[10];
+	__u64 write_pos;
+	__u64 pad0[7];
+	__u64 delivered;
+	__u64 delivered_records;
+	__u64 delivered_bytes;
+	__u64 deliver_state;
+	__u64 pad1[4];
+	struct relayfs_lost lost[RELAYFS_LOST_CAUSES];
+	__u64 consumed;
+	__u64 read_records;
+	__u64 read_bytes;
+	__u64 overwritten_records;
+	__u64 overwritten_bytes;
+	__u64 pad2[11];
+};
+
+/**
+ * struct relayfs_subbuf - one slot of the ring, as mapped
+ * @commit: committed bytes in the low half, records in the high half, both free-running; the
+ *	difference to @base is what is committed to the present sub-buffer
+ * @base: see @commit
+ * @seq: sequence number of the sub-buffer opened last in this slot, plus 1
+ * @closed_at: position at which a sub-buffer was closed before it was full
+ * @holes: newest hole: low half of the sequence number (high half), offset + 1 (low half). A hole's
+ *	first 8 bytes are its length and the offset + 1 of the next, 32 bits each
+ * @begin: when the sub-buffer was opened (ns, CLOCK_MONOTONIC)
+ * @end: when it was delivered (ns, CLOCK_MONOTONIC)
+ * @data_len: once delivered: bytes of data, holes included, padding not
+ * @records: once delivered: records
+ * @bytes: once delivered: payload, in bytes
+ * @first_record: once delivered: records in all sub-buffers before
+ * @first_byte: once delivered: payload bytes in all sub-buffers before
+ * @claim: sequence number the slot belongs to, plus 1 (from bit 17), bit 16: skipped
+ * @reserved: zero
+ */
+struct relayfs_subbuf {
+	__u64 commit;
+	__u64 base;
+	__u64 seq;
+	__u64 closed_at;
+	__u64 holes;
+	__u64 begin;
+	__u64 end;
+	__u64 data_len;
+	__u64 records;
+	__u64 bytes;
+	__u64 first_record;
+	__u64 first_byte;
+	__u64 claim;
+	__u64 reserved[3];
+};
+
+#endif /* _UAPI_LINUX_RELAYFS_H */

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Input of the module's own bindgen run: what the kernel crate's bindings lack, our headers, and
+ * inline C wrapped in helpers.c.
+ */
+#ifndef RELAYFS_BINDINGS_HELPER_H
+#define RELAYFS_BINDINGS_HELPER_H
+
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/mm.h>
+#include <linux/relayfs_fs.h>
+#include <linux/vmalloc.h>
+#include <uapi/linux/relayfs.h>
+
+/* How buffer pages are allocated: fail rather than call the OOM killer, and say nothing. */
+static const gfp_t RELAYFS_GFP_PAGES = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN |
+				       __GFP_RETRY_MAYFAIL;
+
+/* Casts that bindgen does not evaluate. */
+static const int RELAYFS_IOCB_NOWAIT = (__force int)IOCB_NOWAIT;
+
+bool relayfs_helper_cpu_possible(unsigned int cpu);
+int relayfs_helper_cpu_to_node(unsigned int cpu);
+struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name);
+void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu);
+void relayfs_helper_preempt_disable(void);
+void relayfs_helper_preempt_enable(void);
+void *relayfs_helper_this_cpu_ptr(unsigned long slots);
+void *relayfs_helper_vmap(struct page **pages, unsigned int count);
+bool relayfs_helper_wq_has_sleeper(struct wait_queue_head *wq);
+
+#endif

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The memory of one ring, and the ring in it.
+//!
+//! Meta and data pages are single pages from the CPU's own node, so that a large buffer needs no
+//! contiguous memory and the pages can be mapped by user space one by one. For the kernel they are
+//! mapped linearly with `vmap()`: on 64-bit kernels that address space is larger than memory (32 TiB
+//! on x86-64), and a write costs no page lookup.
+
+use crate::bindings as local;
+use crate::channel::Hub;
+use crate::reader::Consumer;
+use crate::ring::{About, Committed, Delivery, Geometry, Head, Owner, Ring, Shared, Subbuf};
+use crate::wake::{OnSignal, Signal, WaitQueue};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicUsize};
+use kernel::bindings;
+use kernel::error::to_result;
+use kernel::page::PAGE_SIZE;
+use kernel::prelude::*;
+use kernel::sync::{new_mutex, Arc, Mutex};
+
+/// Whole pages, mapped linearly for the kernel.
+///
+/// # Invariants
+///
+/// `pages` are allocated, zeroed when allocated, and `base` maps them in order.
+pub(crate) struct Pages {
+    pages: KVVec<NonNull<bindings::page>>,
+    base: NonNull<u8>,
+}
+
+// SAFETY: It owns the pages; what is in them is synchronised by the ring.
+unsafe impl Send for Pages {}
+// SAFETY: As above.
+unsafe impl Sync for Pages {}
+
+/// Pages that are allocated but not mapped: frees them unless mapping takes them over.
+struct Unmapped(KVVec<NonNull<bindings::page>>);
+
+impl Drop for Unmapped {
+    fn drop(&mut self) {
+        for page in &self.0 {
+            // SAFETY: Allocated by `Pages::new()`; this drops its reference. Mappings of user space
+            // hold references of their own.
+            unsafe { bindings::__free_pages(page.as_ptr(), 0) };
+        }
+    }
+}
+
+impl Pages {
+    /// `count` zeroed pages, from `node` if it has them.
+    fn new(count: usize, node: i32) -> Result<Self> {
+        let mut pages = Unmapped(KVVec::with_capacity(count, GFP_KERNEL)?);
+        while pages.0.len() < count {
+            // SAFETY: Sleeping is allowed; order 0.
+            let page = unsafe { bindings::alloc_pages_node_noprof(node, local::RELAYFS_GFP_PAGES, 0) };
+            pages.0.push(NonNull::new(page).ok_or(ENOMEM)?, GFP_KERNEL)?;
+        }
+        // SAFETY: The array holds `count` pages.
+        let base =
+            unsafe { local::relayfs_helper_vmap(pages.0.as_mut_ptr().cast(), count as u32) };
+        let base = NonNull::new(base.cast()).ok_or(ENOMEM)?;
+        // INVARIANT: As just done.
+        Ok(Self {
+            pages: core::mem::take(&mut pages.0),
+            base,
+        })
+    }
+
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.pages.len() * PAGE_SIZE
+    }
+
+    /// Maps the first `count` pages at the start of `vma`.
+    ///
+    /// # Safety
+    ///
+    /// `vma` must be a mapping being set up, at least that long.
+    pub(crate) unsafe fn map(&self, vma: *mut bindings::vm_area_struct, count: usize) -> Result {
+        let mut left = count.min(self.pages.len());
+        // SAFETY: `vma` is valid; the array is only read, and holds at least `left` pages.
+        to_result(unsafe {
+            bindings::vm_insert_pages(
+                vma,
+                (*vma).__bindgen_anon_1.__bindgen_anon_1.vm_start,
+                self.pages.as_ptr().cast_mut().cast(),
+                (&raw mut left).cast(),
+            )
+        })
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants; nobody uses the mapping any more.
+        unsafe { local::vunmap(self.base.as_ptr().cast()) };
+        drop(Unmapped(core::mem::take(&mut self.pages)));
+    }
+}
+
+/// What tells apart the buffers of a channel.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// The CPU it belongs to; `None`: all.
+    pub(crate) cpu: Option<u32>,
+    /// What the CPU is called in the mapped meta page.
+    pub(crate) node: i32,
+}
+
+/// How a buffer is to be made.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) geo: Geometry,
+    pub(crate) overwrite: bool,
+    pub(crate) delivery: Delivery,
+    pub(crate) flags: u32,
+}
+
+/// One ring with all that belongs to it.
+///
+/// # Invariants
+///
+/// If `place.cpu` is `None` the ring is only written through [`Buffer::shared`].
+#[pin_data(PinnedDrop)]
+pub(crate) struct Buffer {
+    ring: Ring<Owner>,
+    place: Place,
+    hub: Arc<Hub>,
+    pages: Pages,
+    #[pin]
+    pub(crate) wait: WaitQueue,
+    #[pin]
+    signal: Signal<Buffer>,
+    #[pin]
+    pub(crate) consumer: Mutex<Consumer>,
+    /// The consumer is inside a run: it holds a slot, and has something to read.
+    pub(crate) mid_run: AtomicBool,
+    /// Open descriptors that may consume.
+    pub(crate) readers: AtomicUsize,
+}
+
+/// Bytes of meta pages in front of the data.
+pub(crate) fn data_offset(geo: Geometry) -> usize {
+    let meta = size_of::<Head>() + geo.n_subbufs() as usize * size_of::<Subbuf>();
+    meta.next_multiple_of(PAGE_SIZE)
+}
+
+impl Buffer {
+    pub(crate) fn new(shape: Shape, place: Place, hub: Arc<Hub>) -> Result<Arc<Self>> {
+        let geo = shape.geo;
+        let data_offset = data_offset(geo);
+        let pages = Pages::new((data_offset + geo.ring_size() as usize) / PAGE_SIZE, place.node)?;
+        let head = pages.base.cast::<Head>();
+        // SAFETY: The meta pages are zeroed, ours alone, aligned and large enough.
+        unsafe {
+            (&raw mut (*head.as_ptr()).about).write(About {
+                magic: local::RELAYFS_MAGIC,
+                version: local::RELAYFS_META_VERSION,
+                data_offset: data_offset as u64,
+                subbuf_size: geo.subbuf_size(),
+                n_subbufs: geo.n_subbufs() as u32,
+                desc_size: size_of::<Subbuf>() as u32,
+                cpu: place.cpu.unwrap_or(u32::MAX),
+                flags: shape.flags,
+                generation: 0,
+                reserved: [0; 10],
+            });
+        }
+        // SAFETY: Both are inside the pages.
+        let (subbufs, data) = unsafe {
+            (
+                pages.base.add(size_of::<Head>()).cast::<Subbuf>(),
+                pages.base.add(data_offset),
+            )
+        };
+        // SAFETY: The memory is zeroed, large enough and lives as long as the buffer. Writers reach
+        // a CPU's ring only through `PerCpu::here()`, that is on the CPU and pinned.
+        let ring =
+            unsafe { Ring::new(head, subbufs, data, geo, shape.overwrite, shape.delivery) };
+        let buffer = Arc::pin_init(
+            pin_init!(Self {
+                ring,
+                place,
+                hub,
+                pages,
+                wait <- WaitQueue::new(),
+                signal <- Signal::new(),
+                consumer <- new_mutex!(Consumer::default(), "relayfs consumer"),
+                mid_run: AtomicBool::new(false),
+                readers: AtomicUsize::new(0),
+            }),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The signal is a field of the buffer, and nobody can raise it yet.
+        unsafe { buffer.signal.set_owner(&*buffer) };
+        Ok(buffer)
+    }
+
+    /// The ring, for its readers and for writers on the owning CPU.
+    #[inline(always)]
+    pub(crate) fn ring(&self) -> &Ring<Owner> {
+        &self.ring
+    }
+
+    /// The ring as writers of all CPUs use it.
+    #[inline(always)]
+    pub(crate) fn shared(&self) -> &Ring<Shared> {
+        // SAFETY: The type parameter of `Ring`, which is `repr(C)`, chooses instructions only.
+        unsafe { &*core::ptr::from_ref(&self.ring).cast() }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    /// Tells sleeping readers, if there are any. Any context.
+    #[inline(always)]
+    pub(crate) fn notify(&self, committed: Committed) {
+        if committed == Committed::Notify {
+            self.notify_slow();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn notify_slow(&self) {
+        if self.wait.has_sleeper() || self.hub.wait.has_sleeper() {
+            self.signal.raise();
+        }
+    }
+
+    /// Ends the current sub-buffer. On the owning CPU, if there is one.
+    pub(crate) fn flush_here(&self) {
+        let committed = match self.place.cpu {
+            Some(_) => self.ring.flush(),
+            None => self.shared().flush(),
+        };
+        self.notify(committed);
+    }
+}
+
+impl OnSignal for Buffer {
+    fn on_signal(&self) {
+        self.wait.wake_all();
+        self.hub.wait.wake_all();
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Buffer {
+    fn drop(self: Pin<&mut Self>) {
+        // Before any field goes: a raised signal may still be about to use the wait queues.
+        self.signal.sync();
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What C clients call: pointers become references here, results errnos, and nothing else happens.
+//! The contract of each function is in `include/linux/relayfs_fs.h`.
+
+use crate::bindings as local;
+use crate::buffer::Buffer;
+use crate::channel::{config::Config, Channel, Reserved};
+use crate::percpu::Pinned;
+use crate::ring::{Cause, Slot};
+use core::mem;
+use kernel::ffi::{c_char, c_void};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+/// The errno a writer gets.
+fn errno(cause: Cause) -> Error {
+    match cause {
+        Cause::Full => ENOSPC,
+        Cause::TooBig => EMSGSIZE,
+        Cause::Busy => EBUSY,
+        Cause::Closed => ESHUTDOWN,
+    }
+}
+
+/// # Safety
+///
+/// `chan` must come from [`relayfs_open`] and not have been closed.
+#[inline(always)]
+unsafe fn channel<'a>(chan: *const local::rchan) -> &'a Channel {
+    // SAFETY: As the caller promises.
+    unsafe { &*chan.cast::<Channel>() }
+}
+
+/// # Safety
+///
+/// `path` must be a string, `attr` null or valid.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_open(
+    path: *const c_char,
+    attr: *const local::rchan_attr,
+) -> *mut local::rchan {
+    let default = local::rchan_attr {
+        size: size_of::<local::rchan_attr>() as u32,
+        ..Default::default()
+    };
+    if path.is_null() {
+        return EINVAL.to_ptr();
+    }
+    // SAFETY: As the caller promises.
+    let (path, attr) = unsafe { (CStr::from_char_ptr(path), attr.as_ref().unwrap_or(&default)) };
+    match Config::validate(attr).and_then(|config| Channel::open(path, config)) {
+        Ok(channel) => Arc::into_raw(channel).cast_mut().cast(),
+        Err(error) => error.to_ptr(),
+    }
+}
+
+/// # Safety
+///
+/// `chan` must be null, an error pointer, or come from [`relayfs_open`] and not be used any more.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_close(chan: *mut local::rchan) {
+    if chan.is_null() || kernel::error::from_err_ptr(chan).is_err() {
+        return;
+    }
+    // SAFETY: As the caller promises.
+    let channel = unsafe { Arc::from_raw(chan.cast::<Channel>().cast_const()) };
+    channel.close();
+}
+
+/// # Safety
+///
+/// `chan` must be open, `data` valid for reads of `len` bytes.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_write(
+    chan: *mut local::rchan,
+    data: *const c_void,
+    len: usize,
+) -> isize {
+    // SAFETY: As the caller promises.
+    let (channel, data) =
+        unsafe { (channel(chan), core::slice::from_raw_parts(data.cast::<u8>(), len)) };
+    match channel.write(data) {
+        Ok(n) => n as isize,
+        Err(cause) => errno(cause).to_errno() as isize,
+    }
+}
+
+/// # Safety
+///
+/// `chan` must be open, `slot` valid for writes.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_reserve(
+    chan: *mut local::rchan,
+    len: usize,
+    slot: *mut local::relay_slot,
+) -> i32 {
+    let pinned = Pinned::new();
+    let mut out = local::relay_slot {
+        len,
+        ..Default::default()
+    };
+    if len != 0 {
+        // SAFETY: As the caller promises.
+        match unsafe { channel(chan) }.reserve(&pinned, len as u64) {
+            Ok(Reserved { buffer, slot }) => {
+                out.data = buffer.ring().address(slot.pos).cast();
+                out.buf = core::ptr::from_ref(buffer).cast_mut().cast();
+                out.pos = slot.pos;
+                out.reserved_len = slot.len;
+            }
+            Err(cause) => return errno(cause).to_errno(),
+        }
+    }
+    // Preemption stays off until the slot is ended.
+    mem::forget(pinned);
+    // SAFETY: As the caller promises.
+    unsafe { slot.write(out) };
+    0
+}
+
+/// Takes apart what [`relayfs_reserve`] filled in: the guard, and buffer and slot unless it is empty.
+///
+/// # Safety
+///
+/// `slot` must be from a successful [`relayfs_reserve`] in this context, and not have been ended.
+#[inline(always)]
+unsafe fn end<'a>(slot: *mut local::relay_slot) -> (Pinned, Option<(&'a Buffer, Slot)>) {
+    // SAFETY: As the caller promises. The buffer lives as long as the channel, which its client
+    // keeps open while it has a slot.
+    unsafe {
+        let pinned = Pinned::taken_over();
+        let slot = &*slot;
+        let buffer = slot.buf.cast::<Buffer>().as_ref();
+        // INVARIANT: The slot is the one reserved.
+        let inner = buffer.map(|buffer| {
+            let slot = Slot {
+                pos: slot.pos,
+                len: slot.reserved_len,
+            };
+            (buffer, slot)
+        });
+        (pinned, inner)
+    }
+}
+
+/// # Safety
+///
+/// `slot` must be from a successful [`relayfs_reserve`] in this context, and not have been ended.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_commit(slot: *mut local::relay_slot) {
+    // SAFETY: As the caller promises.
+    let (_pinned, inner) = unsafe { end(slot) };
+    // SAFETY: As the caller promises.
+    let len = unsafe { (*slot).len } as u64;
+    if let Some((buffer, slot)) = inner {
+        buffer.notify(match buffer.place().cpu {
+            Some(_) => buffer.ring().commit_discardable(slot, len),
+            None => buffer.shared().commit_discardable(slot, len),
+        });
+    }
+}
+
+/// # Safety
+///
+/// `slot` must be from a successful [`relayfs_reserve`] in this context, and not have been ended.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_discard(slot: *mut local::relay_slot) {
+    // SAFETY: As the caller promises.
+    let (_pinned, inner) = unsafe { end(slot) };
+    if let Some((buffer, slot)) = inner {
+        buffer.notify(match buffer.place().cpu {
+            Some(_) => buffer.ring().discard(slot),
+            None => buffer.shared().discard(slot),
+        });
+    }
+}
+
+/// # Safety
+///
+/// `chan` must be open; process context.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_flush(chan: *mut local::rchan) -> u64 {
+    // SAFETY: As the caller promises.
+    unsafe { channel(chan) }.flush()
+}
+
+/// # Safety
+///
+/// `chan` must be open.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_private_data(chan: *const local::rchan) -> *mut c_void {
+    // SAFETY: As the caller promises.
+    let private = unsafe { channel(chan) }.config().private;
+    core::ptr::with_exposed_provenance_mut(private)
+}
+
+/// Each function has the very type the C header declares, or this does not compile.
+const _: () = {
+    macro_rules! same_type {
+        ($($name:ident),*) => {
+            $( let _ = if true { $name } else { local::$name }; )*
+        };
+    }
+    same_type!(
+        relayfs_close,
+        relayfs_commit,
+        relayfs_discard,
+        relayfs_flush,
+        relayfs_open,
+        relayfs_private_data,
+        relayfs_reserve,
+        relayfs_write
+    );
+};

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Channels: what a client opens, writes and closes.
+
+use crate::buffer::{Buffer, Place};
+use crate::percpu::{possible_cpus, PerCpu, Pinned};
+use crate::reader::Merge;
+use crate::ring::{Cause, Ring, Rmw, Slot};
+use crate::vfs;
+use crate::wake::WaitQueue;
+use core::sync::atomic::{AtomicBool, Ordering};
+use crate::bindings as local;
+use kernel::bindings;
+use kernel::prelude::*;
+use kernel::str::CString;
+use kernel::sync::{new_mutex, Arc, Mutex};
+
+pub(crate) mod config;
+mod flush;
+mod ticker;
+
+use config::{Config, Usage};
+
+/// What all buffers of a channel share with its readers.
+#[pin_data]
+pub(crate) struct Hub {
+    /// Readers of the whole channel.
+    #[pin]
+    pub(crate) wait: WaitQueue,
+    closed: AtomicBool,
+}
+
+impl Hub {
+    /// Nothing will be written any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// A channel.
+#[pin_data]
+pub(crate) struct Channel {
+    config: Config,
+    path: CString,
+    hub: Arc<Hub>,
+    buffers: KVVec<Arc<Buffer>>,
+    /// The buffer of each CPU; the same for all if the channel is global.
+    here: PerCpu<Buffer>,
+    #[pin]
+    pub(crate) merge: Mutex<Merge>,
+    #[pin]
+    tree: Mutex<Option<vfs::Files>>,
+    pub(crate) ticker: Arc<ticker::Ticker>,
+}
+
+/// Space reserved in a channel.
+pub(crate) struct Reserved<'a> {
+    pub(crate) buffer: &'a Buffer,
+    pub(crate) slot: Slot,
+}
+
+impl Channel {
+    /// Makes a channel and its files.
+    pub(crate) fn open(path: &CStr, config: Config) -> Result<Arc<Self>> {
+        let path = CString::try_from(path)?;
+        vfs::check_path(&path)?;
+        let hub = Arc::pin_init(
+            pin_init!(Hub {
+                wait <- WaitQueue::new(),
+                closed: AtomicBool::new(false),
+            }),
+            GFP_KERNEL,
+        )?;
+        let buffers = Self::make_buffers(&config, &hub)?;
+        let mut here = PerCpu::new()?;
+        for cpu in possible_cpus() {
+            let own = buffers.iter().find(|b| b.place().cpu.is_none_or(|c| c == cpu));
+            if let Some(buffer) = own {
+                // SAFETY: The CPU is possible. The buffers live as long as the channel, that is
+                // as long as `here`.
+                unsafe { here.set(cpu, &**buffer) };
+            }
+        }
+        let ticker = ticker::Ticker::new(config.flush_interval, &buffers, &hub)?;
+        let channel = Arc::pin_init(
+            pin_init!(Self {
+                config,
+                path,
+                hub,
+                buffers,
+                here,
+                merge <- new_mutex!(Merge::default(), "relayfs merge"),
+                tree <- new_mutex!(None, "relayfs files"),
+                ticker,
+            }),
+            GFP_KERNEL,
+        )?;
+        // All is ready: now the world may see it.
+        let files = vfs::Files::create(&channel)?;
+        *channel.tree.lock() = Some(files);
+        Ok(channel)
+    }
+
+    fn make_buffers(config: &Config, hub: &Arc<Hub>) -> Result<KVVec<Arc<Buffer>>> {
+        let mut buffers = KVVec::new();
+        match config.usage {
+            Usage::Smp => {
+                for cpu in possible_cpus() {
+                    // SAFETY: The CPU is possible.
+                    let node = unsafe { local::relayfs_helper_cpu_to_node(cpu) };
+                    let place = Place {
+                        cpu: Some(cpu),
+                        node,
+                    };
+                    buffers.push(Buffer::new(config.shape, place, hub.clone())?, GFP_KERNEL)?;
+                }
+            }
+            Usage::Global => {
+                let place = Place {
+                    cpu: None,
+                    node: bindings::NUMA_NO_NODE,
+                };
+                buffers.push(Buffer::new(config.shape, place, hub.clone())?, GFP_KERNEL)?;
+            }
+        }
+        Ok(buffers)
+    }
+
+    /// Ends the channel. Process context.
+    pub(crate) fn close(&self) {
+        for buffer in &self.buffers {
+            buffer.ring().close();
+        }
+        // A writer that saw its ring open runs with preemption off: wait for all of those.
+        // SAFETY: Process context.
+        unsafe { bindings::synchronize_rcu() };
+        self.flush();
+        let files = self.tree.lock().take();
+        drop(files);
+        self.hub.closed.store(true, Ordering::Release);
+        for buffer in &self.buffers {
+            buffer.wait.wake_all();
+        }
+        self.hub.wait.wake_all();
+    }
+
+    /// Writes one record. Any context.
+    #[inline(always)]
+    pub(crate) fn write(&self, data: &[u8]) -> Result<usize, Cause> {
+        let pinned = Pinned::new();
+        let Some(buffer) = self.here.here(&pinned) else {
+            return Err(Cause::Closed);
+        };
+        if self.config.usage == Usage::Smp {
+            Self::write_to(buffer, buffer.ring(), data)
+        } else {
+            Self::write_to(buffer, buffer.shared(), data)
+        }
+    }
+
+    #[inline(always)]
+    fn write_to<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, data: &[u8]) -> Result<usize, Cause> {
+        let slot = match ring.try_reserve(data.len() as u64) {
+            Some(slot) => slot,
+            None if data.is_empty() => return Ok(0),
+            None => Self::reserve_slow(buffer, ring, data.len() as u64)?,
+        };
+        // SAFETY: The slot is ours, and as long as `data`.
+        unsafe { ring.write_bytes(slot.pos, data) };
+        buffer.notify(ring.commit(slot));
+        Ok(data.len())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reserve_slow<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
+        let (slot, committed) = ring.reserve_slow(len);
+        buffer.notify(committed);
+        slot
+    }
+
+    /// Reserves `len` (not 0) bytes for a record. Any context.
+    pub(crate) fn reserve<'a>(
+        &'a self,
+        pinned: &'a Pinned,
+        len: u64,
+    ) -> Result<Reserved<'a>, Cause> {
+        let Some(buffer) = self.here.here(pinned) else {
+            return Err(Cause::Closed);
+        };
+        let slot = if self.config.usage == Usage::Smp {
+            Self::reserve_in(buffer, buffer.ring(), len)?
+        } else {
+            Self::reserve_in(buffer, buffer.shared(), len)?
+        };
+        Ok(Reserved { buffer, slot })
+    }
+
+    #[inline(always)]
+    fn reserve_in<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
+        let len = ring.discardable_len(len);
+        match ring.try_reserve(len) {
+            Some(slot) => Ok(slot),
+            None => Self::reserve_slow(buffer, ring, len),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn path(&self) -> &CStr {
+        &self.path
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(crate) fn buffers(&self) -> &[Arc<Buffer>] {
+        &self.buffers
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A channel's attributes, checked: every errno about them is decided here.
+
+use crate::bindings as local;
+use crate::buffer::Shape;
+use crate::ring::{Delivery, Geometry};
+use kernel::page::PAGE_SIZE;
+use kernel::prelude::*;
+
+const DEFAULT_SUBBUF_SIZE: u64 = 64 << 10;
+const DEFAULT_N_SUBBUFS: u64 = 8;
+const DEFAULT_FLUSH_MS: u32 = 100;
+const MAX_FLUSH_MS: u32 = 60_000;
+/// One sub-buffer, and one buffer, is at most 1 GiB.
+const MAX_BUFFER: u64 = 1 << 30;
+
+/// Who writes a buffer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Usage {
+    /// A buffer per CPU.
+    Smp,
+    /// One buffer for all CPUs.
+    Global,
+}
+
+/// What a channel is to be like.
+pub(crate) struct Config {
+    pub(crate) shape: Shape,
+    pub(crate) usage: Usage,
+    /// Permission bits; `None`: the mount's.
+    pub(crate) mode: Option<u16>,
+    /// Owner; `None`: the mount's.
+    pub(crate) uid: Option<u32>,
+    /// Group; `None`: the mount's.
+    pub(crate) gid: Option<u32>,
+    /// How long waiting readers may be kept from partial sub-buffers, in milliseconds.
+    pub(crate) flush_interval: u32,
+    /// The client's pointer; never followed.
+    pub(crate) private: usize,
+}
+
+/// The one flag of `group` that is set in `flags`, or `default`.
+fn one_of(flags: u32, group: &[u32], default: u32) -> Result<u32> {
+    let mut found = None;
+    for &flag in group {
+        if flags & flag != 0 && found.replace(flag).is_some() {
+            return Err(EINVAL);
+        }
+    }
+    Ok(found.unwrap_or(default))
+}
+
+impl Config {
+    /// Checks what a client asked for.
+    pub(crate) fn validate(attr: &local::rchan_attr) -> Result<Self> {
+        use local::*;
+
+        const KNOWN: u32 = RELAY_DELIVERY_BULK
+            | RELAY_DELIVERY_PACKET
+            | RELAY_SCHEME_ANY
+            | RELAY_USAGE_SMP
+            | RELAY_USAGE_GLOBAL
+            | RELAY_MODE_CONTINUOUS
+            | RELAY_MODE_NO_OVERWRITE;
+        // Half of the "any" pair alone would be the locking scheme.
+        let scheme = attr.flags & RELAY_SCHEME_ANY;
+        if attr.size as usize != size_of::<rchan_attr>()
+            || attr.flags & !KNOWN != 0
+            || !matches!(scheme, 0 | RELAY_SCHEME_LOCKLESS | RELAY_SCHEME_ANY)
+            || attr.mode & !0o444 != 0
+            || attr.reserved != 0
+            || attr.flush_interval_ms > MAX_FLUSH_MS
+        {
+            return Err(EINVAL);
+        }
+        let delivery = one_of(
+            attr.flags,
+            &[RELAY_DELIVERY_BULK, RELAY_DELIVERY_PACKET],
+            RELAY_DELIVERY_BULK,
+        )?;
+        let usage = one_of(
+            attr.flags,
+            &[RELAY_USAGE_SMP, RELAY_USAGE_GLOBAL],
+            RELAY_USAGE_SMP,
+        )?;
+        let mode = one_of(
+            attr.flags,
+            &[RELAY_MODE_CONTINUOUS, RELAY_MODE_NO_OVERWRITE],
+            RELAY_MODE_CONTINUOUS,
+        )?;
+        let shape = Shape {
+            geo: geometry(attr.subbuf_size, u64::from(attr.n_subbufs))?,
+            overwrite: mode == RELAY_MODE_CONTINUOUS,
+            delivery: if delivery == RELAY_DELIVERY_BULK {
+                Delivery::Bulk
+            } else {
+                Delivery::Packet
+            },
+            flags: delivery | usage | mode | RELAY_SCHEME_LOCKLESS,
+        };
+        Ok(Self {
+            shape,
+            usage: if usage == RELAY_USAGE_SMP {
+                Usage::Smp
+            } else {
+                Usage::Global
+            },
+            mode: (attr.mode != 0).then_some(attr.mode as u16),
+            uid: (attr.uid != 0).then_some(attr.uid),
+            gid: (attr.gid != 0).then_some(attr.gid),
+            flush_interval: if attr.flush_interval_ms == 0 {
+                DEFAULT_FLUSH_MS
+            } else {
+                attr.flush_interval_ms
+            },
+            private: attr.private_data as usize,
+        })
+    }
+}
+
+fn geometry(subbuf_size: u64, n_subbufs: u64) -> Result<Geometry> {
+    let subbuf_size = if subbuf_size == 0 {
+        DEFAULT_SUBBUF_SIZE
+    } else {
+        subbuf_size
+    };
+    let n_subbufs = if n_subbufs == 0 {
+        DEFAULT_N_SUBBUFS
+    } else {
+        n_subbufs
+    };
+    if !subbuf_size.is_power_of_two()
+        || !n_subbufs.is_power_of_two()
+        || subbuf_size < PAGE_SIZE as u64
+        || n_subbufs < 2
+    {
+        return Err(EINVAL);
+    }
+    match subbuf_size.checked_mul(n_subbufs) {
+        Some(size) if size <= MAX_BUFFER => Geometry::new(subbuf_size, n_subbufs).ok_or(E2BIG),
+        _ => Err(E2BIG),
+    }
+}

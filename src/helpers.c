@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Inline C that Rust cannot call, wrapped; alphabetical. */
+
+#include <linux/cpumask.h>
+#include <linux/namei.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/topology.h>
+#include <linux/wait.h>
+
+#include "bindings/helper.h"
+
+bool relayfs_helper_cpu_possible(unsigned int cpu)
+{
+	return cpu_possible(cpu);
+}
+
+int relayfs_helper_cpu_to_node(unsigned int cpu)
+{
+	return cpu_to_node(cpu);
+}
+
+struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name)
+{
+	return lookup_noperm_positive_unlocked(&QSTR(name), parent);
+}
+
+void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu)
+{
+	return per_cpu_ptr((void __percpu *)slots, cpu);
+}
+
+void relayfs_helper_preempt_disable(void)
+{
+	preempt_disable();
+}
+
+void relayfs_helper_preempt_enable(void)
+{
+	preempt_enable();
+}
+
+void *relayfs_helper_this_cpu_ptr(unsigned long slots)
+{
+	return this_cpu_ptr((void __percpu *)slots);
+}
+
+void *relayfs_helper_vmap(struct page **pages, unsigned int count)
+{
+	return vmap(pages, count, VM_MAP, PAGE_KERNEL);
+}
+
+bool relayfs_helper_wq_has_sleeper(struct wait_queue_head *wq)
+{
+	return wq_has_sleeper(wq);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Being on a CPU: the guard that keeps a writer there, and a pointer per CPU.
+
+use crate::bindings as local;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use kernel::bindings;
+use kernel::prelude::*;
+use kernel::types::NotThreadSafe;
+
+/// Preemption is off as long as this lives.
+pub(crate) struct Pinned(NotThreadSafe);
+
+impl Pinned {
+    /// Turns preemption off. Any context.
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        preempt::disable();
+        Self(NotThreadSafe)
+    }
+
+    /// Takes over a count of disabled preemption that [`core::mem::forget`] left behind.
+    ///
+    /// # Safety
+    ///
+    /// A `Pinned` must have been forgotten in this context, on this CPU, and not been taken over.
+    #[inline(always)]
+    pub(crate) unsafe fn taken_over() -> Self {
+        Self(NotThreadSafe)
+    }
+}
+
+impl Drop for Pinned {
+    #[inline(always)]
+    fn drop(&mut self) {
+        preempt::enable();
+    }
+}
+
+/// A pointer to a `T` for each possible CPU.
+///
+/// # Invariants
+///
+/// `slots` is a per-CPU allocation of one pointer, which is null or valid for the life of `self`.
+pub(crate) struct PerCpu<T> {
+    slots: NonNull<*const T>,
+    _owns: PhantomData<*const T>,
+}
+
+// SAFETY: It only hands out `&T`.
+unsafe impl<T: Sync> Send for PerCpu<T> {}
+// SAFETY: As above; the slots are written with `&mut self` only.
+unsafe impl<T: Sync> Sync for PerCpu<T> {}
+
+impl<T> PerCpu<T> {
+    /// One null pointer per CPU.
+    pub(crate) fn new() -> Result<Self> {
+        let size = size_of::<*const T>();
+        // SAFETY: May sleep, no other conditions.
+        let slots = unsafe { bindings::pcpu_alloc_noprof(size, size, false, bindings::GFP_KERNEL) };
+        // INVARIANT: The kernel zeroes per-CPU memory.
+        Ok(Self {
+            slots: NonNull::new(slots.cast()).ok_or(ENOMEM)?,
+            _owns: PhantomData,
+        })
+    }
+
+    /// Sets the pointer of `cpu`.
+    ///
+    /// # Safety
+    ///
+    /// `cpu` must be possible, and `value` be valid for the life of `self`.
+    pub(crate) unsafe fn set(&mut self, cpu: u32, value: *const T) {
+        // SAFETY: A per-CPU allocation has memory for each possible CPU.
+        let slot = unsafe { local::relayfs_helper_per_cpu_ptr(self.slots.as_ptr().expose_provenance(), cpu) };
+        // INVARIANT: `value` is valid as the caller promises.
+        // SAFETY: `slot` is valid, and nobody else has access: `self` is borrowed exclusively.
+        unsafe { slot.cast::<*const T>().write(value) };
+    }
+
+    /// What belongs to the CPU the guard pins.
+    #[inline(always)]
+    pub(crate) fn here<'a>(&'a self, _pinned: &'a Pinned) -> Option<&'a T> {
+        let slot = preempt::this_cpu(self.slots.as_ptr());
+        // SAFETY: `slot` is this CPU's part of the allocation; by the type invariants it holds null
+        // or a pointer that is valid as long as `self`.
+        unsafe { slot.read().as_ref() }
+    }
+}
+
+impl<T> Drop for PerCpu<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants; nobody uses it any more.
+        unsafe { bindings::free_percpu(self.slots.as_ptr().cast()) };
+    }
+}
+
+/// All CPUs that may ever run.
+pub(crate) fn possible_cpus() -> impl Iterator<Item = u32> {
+    // SAFETY: Any number may be asked.
+    (0..kernel::cpu::nr_cpu_ids()).filter(|&cpu| unsafe { local::relayfs_helper_cpu_possible(cpu) })
+}
+
+/// x86-64: one instruction each, as the C inlines are. Calls into C helpers would cost a write some
+/// 20 instructions more.
+#[cfg(all(
+    CONFIG_X86_64,
+    CONFIG_PREEMPTION,
+    CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS,
+    not(CONFIG_DEBUG_PREEMPT),
+    not(CONFIG_TRACE_PREEMPT_TOGGLE)
+))]
+mod preempt {
+    use core::arch::asm;
+
+    extern "C" {
+        static this_cpu_off: u64;
+        static mut __preempt_count: u64;
+        fn preempt_schedule();
+    }
+
+    #[inline(always)]
+    pub(super) fn disable() {
+        // SAFETY: Adds to this CPU's count, as `preempt_disable()` does. The asm clobbers memory,
+        // so nothing moves out of the section.
+        unsafe { asm!("inc qword ptr gs:[rip + {}]", sym __preempt_count, options(nostack)) };
+    }
+
+    #[inline(always)]
+    pub(super) fn enable() {
+        let resched: u8;
+        // SAFETY: Undoes `disable()`. The count is 64 bits wide; it reaches 0 when nothing keeps
+        // preemption off and a reschedule is due, as that bit is kept inverted in it.
+        unsafe {
+            asm!(
+                "dec qword ptr gs:[rip + {}]",
+                "sete {}",
+                sym __preempt_count,
+                out(reg_byte) resched,
+                options(nostack)
+            )
+        };
+        if resched != 0 {
+            reschedule();
+        }
+    }
+
+    #[cold]
+    fn reschedule() {
+        // SAFETY: Preemption is on; the function itself returns at once where it may not act.
+        unsafe { preempt_schedule() };
+    }
+
+    #[inline(always)]
+    pub(super) fn this_cpu<T>(slots: *mut T) -> *mut T {
+        let offset: usize;
+        // SAFETY: Reads this CPU's offset; a CPU's offset never changes.
+        unsafe {
+            asm!(
+                "mov {}, qword ptr gs:[rip + {}]",
+                out(reg) offset,
+                sym this_cpu_off,
+                options(nostack, readonly, preserves_flags)
+            )
+        };
+        slots.wrapping_byte_add(offset)
+    }
+}
+
+#[cfg(not(all(
+    CONFIG_X86_64,
+    CONFIG_PREEMPTION,
+    CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS,
+    not(CONFIG_DEBUG_PREEMPT),
+    not(CONFIG_TRACE_PREEMPT_TOGGLE)
+)))]
+mod preempt {
+    use crate::bindings;
+
+    pub(super) fn disable() {
+        // SAFETY: May be called in any context.
+        unsafe { bindings::relayfs_helper_preempt_disable() };
+    }
+
+    pub(super) fn enable() {
+        // SAFETY: Undoes `disable()`.
+        unsafe { bindings::relayfs_helper_preempt_enable() };
+    }
+
+    pub(super) fn this_cpu<T>(slots: *mut T) -> *mut T {
+        // SAFETY: Only computes an address.
+        unsafe { bindings::relayfs_helper_this_cpu_ptr(slots.expose_provenance()) }.cast()
+    }
+}

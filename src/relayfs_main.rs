@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! relayfs: a file system through which kernel code hands large amounts of data to user space.
+//!
+//! The rooms, from the bottom up; each may call those above it in this list:
+//!
+//! * [`ring`]: one lock-free ring, pure: no kernel types, also built and tested on the host.
+//! * [`percpu`], [`wake`], [`buffer`]: what a ring needs from the kernel: the CPU it belongs to, how
+//!   sleeping readers learn of data, and memory.
+//! * [`channel`]: a client's set of buffers, its attributes and its life.
+//! * [`reader`]: what an open file has read of a channel.
+//! * [`vfs`]: mount, directories, files, mappings.
+//! * [`capi`]: what C clients call.
+
+use kernel::prelude::*;
+
+mod bindings;
+mod buffer;
+mod capi;
+mod channel;
+mod percpu;
+mod reader;
+mod ring;
+mod vfs;
+mod wake;
+
+module! {
+    type: Relayfs,
+    name: "relayfs",
+    authors: ["The relayfs developers"],
+    description: "relay file system: per-CPU ring buffers from the kernel to user space",
+    license: "GPL",
+    alias: ["fs-relayfs"],
+}
+
+struct Relayfs {
+    _filesystem: vfs::Registration,
+}
+
+impl kernel::Module for Relayfs {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _filesystem: vfs::Registration::new(module)?,
+        })
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `info`: a channel's attributes and counters as text.
+
+use super::{file, inode, inode::Node, StaticOps};
+use crate::channel::{config::Usage, Channel};
+use crate::ring::{Count, Delivery, Stats};
+use kernel::bindings;
+use kernel::ffi::c_void;
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::seq_print;
+use kernel::sync::Arc;
+
+pub(super) static OPERATIONS: StaticOps<bindings::file_operations> =
+    // SAFETY: All zeroes is a set of operations.
+    StaticOps::new(unsafe {
+        bindings::file_operations {
+            open: Some(open),
+            release: Some(release),
+            read_iter: Some(bindings::seq_read_iter),
+            llseek: Some(bindings::seq_lseek),
+            ..core::mem::zeroed()
+        }
+    });
+
+/// # Safety
+///
+/// As the kernel calls it: valid pointers, an inode of ours.
+unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> i32 {
+    if let Err(error) = file::check_lockdown() {
+        return error.to_errno();
+    }
+    // SAFETY: As the caller promises.
+    let Node::Info(channel) = (unsafe { inode::node(inode) }) else {
+        return EINVAL.to_errno();
+    };
+    let channel = Arc::into_raw(channel.clone());
+    // SAFETY: The file is being opened. The channel is given back by `release()`.
+    let error = unsafe { bindings::single_open(file, Some(show), channel.cast_mut().cast()) };
+    if error != 0 {
+        // SAFETY: From `into_raw()`, and nobody else took it.
+        drop(unsafe { Arc::from_raw(channel) });
+    }
+    error
+}
+
+/// # Safety
+///
+/// As the kernel calls it: `file` opened by [`open`], not used any more.
+unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::file) -> i32 {
+    // SAFETY: `single_open()` keeps what it was given there; `open()` gave a channel.
+    unsafe {
+        let seq = (*file).private_data.cast::<bindings::seq_file>();
+        drop(Arc::from_raw((*seq).private.cast::<Channel>().cast_const()));
+        bindings::single_release(inode, file)
+    }
+}
+
+/// # Safety
+///
+/// As the kernel calls it, with what [`open`] gave to `single_open()`.
+unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> i32 {
+    // SAFETY: As the caller promises.
+    let (to, channel) =
+        unsafe { (SeqFile::from_raw(seq), &*(*seq).private.cast::<Channel>()) };
+    print(to, channel);
+    0
+}
+
+fn print(to: &SeqFile, channel: &Channel) {
+    let config = channel.config();
+    let geo = config.shape.geo;
+    let smp = config.usage == Usage::Smp;
+    seq_print!(to, "channel: {}\n", kernel::str::BStr::from_bytes(channel.path().to_bytes()));
+    seq_print!(to, "mode: {}\n", if config.shape.overwrite { "overwrite" } else { "no-overwrite" });
+    seq_print!(to, "usage: {}\n", if smp { "smp" } else { "global" });
+    let packet = config.shape.delivery == Delivery::Packet;
+    seq_print!(to, "delivery: {}\n", if packet { "packet" } else { "bulk" });
+    seq_print!(to, "subbuf_size: {}\n", geo.subbuf_size());
+    seq_print!(to, "n_subbufs: {}\n", geo.n_subbufs());
+    seq_print!(to, "flush_interval_ms: {}\n", config.flush_interval);
+    let closed = channel.hub().is_closed();
+    seq_print!(to, "state: {}\n", if closed { "closed" } else { "open" });
+    let mut sum = Stats::default();
+    for (index, buffer) in channel.buffers().iter().enumerate() {
+        let stats = buffer.stats();
+        seq_print!(to, "cpu{}:", buffer.place().cpu.unwrap_or(index as u32));
+        print_row(to, &stats);
+        sum = sum.plus(&stats);
+    }
+    seq_print!(to, "total:");
+    print_row(to, &sum);
+}
+
+/// Names, each followed by records and payload bytes.
+fn print_row(to: &SeqFile, stats: &Stats) {
+    let [full, too_big, busy, closed] = stats.refused;
+    let columns = [
+        ("produced", stats.produced),
+        ("read", stats.read),
+        ("unread", stats.unread()),
+        ("overwritten", stats.overwritten),
+        ("full", full),
+        ("too_big", too_big),
+        ("busy", busy),
+        ("closed", closed),
+    ];
+    for (name, Count { records, bytes }) in columns {
+        seq_print!(to, " {} {} {}", name, records, bytes);
+    }
+    seq_print!(to, "\n");
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Directories and files: what is behind an inode, and whom it belongs to.
+//!
+//! Ownership that a client did not set follows the mount options, also when those are changed by a
+//! remount: which attributes do so is kept in `i_generation`, and the inode is brought up to date
+//! whenever permissions or attributes are asked for.
+
+use super::{context::OPTIONS, file, StaticOps};
+use crate::buffer::Buffer;
+use crate::channel::{config::Config, Channel};
+use kernel::bindings;
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+/// What a directory is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Root,
+    /// Made because a channel's path names it; vanishes when empty.
+    Parent,
+    /// A channel's own.
+    Channel,
+}
+
+/// What is behind an inode.
+pub(super) enum Node {
+    Directory(Kind),
+    /// All data of a channel.
+    Whole(Arc<Channel>),
+    /// One buffer of a channel.
+    Buffer(Arc<Channel>, Arc<Buffer>),
+    /// A channel's counters.
+    Info(Arc<Channel>),
+}
+
+impl Node {
+    pub(super) fn directory(kind: Kind) -> Self {
+        Self::Directory(kind)
+    }
+}
+
+/// Whose an inode is; `None`: as the mount says.
+#[derive(Default)]
+pub(super) struct Owner {
+    mode: Option<u16>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+}
+
+impl Owner {
+    /// Of a channel's files.
+    pub(super) fn of_files(config: &Config) -> Self {
+        Self {
+            mode: config.mode,
+            uid: config.uid,
+            gid: config.gid,
+        }
+    }
+
+    /// Of a channel's directory: the mode follows the mount, or who may read could not enter.
+    pub(super) fn of_directory(config: &Config) -> Self {
+        Self {
+            mode: None,
+            uid: config.uid,
+            gid: config.gid,
+        }
+    }
+}
+
+const INHERIT_MODE: u32 = 1;
+const INHERIT_UID: u32 = 2;
+const INHERIT_GID: u32 = 4;
+
+const S_IFMT: u16 = 0o170000;
+const S_IFDIR: u16 = 0o040000;
+const S_IFREG: u16 = 0o100000;
+
+/// Makes an inode.
+///
+/// # Safety
+///
+/// `sb` must be valid.
+pub(super) unsafe fn new(
+    sb: *mut bindings::super_block,
+    node: Node,
+    owner: Owner,
+) -> Result<*mut bindings::inode> {
+    let directory = matches!(node, Node::Directory(_));
+    let fops = file::operations(&node);
+    let node = KBox::new(node, GFP_KERNEL)?;
+    // SAFETY: As the caller promises.
+    let inode = unsafe { bindings::new_inode(sb) };
+    if inode.is_null() {
+        return Err(ENOMEM);
+    }
+    let inherit = [
+        (owner.mode.is_none(), INHERIT_MODE),
+        (owner.uid.is_none(), INHERIT_UID),
+        (owner.gid.is_none(), INHERIT_GID),
+    ]
+    .iter()
+    .fold(0, |all, &(yes, bit)| if yes { all | bit } else { all });
+    // SAFETY: The inode is new, so ours alone.
+    unsafe {
+        (*inode).i_ino = bindings::get_next_ino().into();
+        bindings::simple_inode_init_ts(inode);
+        (*inode).i_mode = if directory { S_IFDIR } else { S_IFREG } | owner.mode.unwrap_or(0);
+        (*inode).i_uid.val = owner.uid.unwrap_or(0);
+        (*inode).i_gid.val = owner.gid.unwrap_or(0);
+        (*inode).i_generation = inherit;
+        (*inode).i_private = KBox::into_raw(node).cast();
+        (*inode).i_op = if directory { DIR_OPS.get() } else { FILE_OPS.get() };
+        (*inode).__bindgen_anon_3.i_fop = fops;
+        if directory {
+            // For "."; the parent's count is for "..".
+            bindings::inc_nlink(inode);
+        }
+        follow_mount(inode);
+    }
+    Ok(inode)
+}
+
+/// What is behind an inode of ours.
+///
+/// # Safety
+///
+/// `inode` must be valid and made by [`new`].
+pub(super) unsafe fn node<'a>(inode: *mut bindings::inode) -> &'a Node {
+    // SAFETY: `new()` put it there, and it goes with the inode.
+    unsafe { &*(*inode).i_private.cast::<Node>() }
+}
+
+/// Drops what is behind an inode.
+///
+/// # Safety
+///
+/// `inode` must be about to be freed.
+pub(super) unsafe extern "C" fn evict(inode: *mut bindings::inode) {
+    // SAFETY: As the caller promises. An inode that `new()` did not finish has nothing behind it.
+    unsafe {
+        bindings::truncate_inode_pages_final(&raw mut (*inode).i_data);
+        bindings::clear_inode(inode);
+        let node = (*inode).i_private.cast::<Node>();
+        if !node.is_null() {
+            drop(KBox::from_raw(node));
+        }
+    }
+}
+
+/// Gives the inode the mount's ownership where it has none of its own.
+///
+/// # Safety
+///
+/// `inode` must be valid and made by [`new`]. Racing calls store the same values.
+unsafe fn follow_mount(inode: *mut bindings::inode) {
+    // SAFETY: As the caller promises.
+    unsafe {
+        let inherit = (*inode).i_generation;
+        if inherit & INHERIT_MODE != 0 {
+            let mode = OPTIONS.mode() as u16;
+            let kind = (*inode).i_mode & S_IFMT;
+            let bits = if kind == S_IFDIR { mode } else { mode & 0o444 };
+            (*inode).i_mode = kind | bits;
+        }
+        if inherit & INHERIT_UID != 0 {
+            (*inode).i_uid.val = OPTIONS.uid();
+        }
+        if inherit & INHERIT_GID != 0 {
+            (*inode).i_gid.val = OPTIONS.gid();
+        }
+    }
+}
+
+static DIR_OPS: StaticOps<bindings::inode_operations> =
+    // SAFETY: All zeroes is a set of operations.
+    StaticOps::new(unsafe {
+        bindings::inode_operations {
+            lookup: Some(bindings::simple_lookup),
+            permission: Some(permission),
+            getattr: Some(getattr),
+            setattr: Some(setattr),
+            ..core::mem::zeroed()
+        }
+    });
+
+static FILE_OPS: StaticOps<bindings::inode_operations> =
+    // SAFETY: All zeroes is a set of operations.
+    StaticOps::new(unsafe {
+        bindings::inode_operations {
+            permission: Some(permission),
+            getattr: Some(getattr),
+            setattr: Some(setattr),
+            ..core::mem::zeroed()
+        }
+    });
+
+/// # Safety
+///
+/// As the kernel calls it: `inode` valid and made by [`new`].
+unsafe extern "C" fn permission(
+    idmap: *mut bindings::mnt_idmap,
+    inode: *mut bindings::inode,
+    mask: i32,
+) -> i32 {
+    // SAFETY: As the caller promises.
+    unsafe {
+        follow_mount(inode);
+        bindings::generic_permission(idmap, inode, mask)
+    }
+}
+
+/// # Safety
+///
+/// As the kernel calls it: `path` of an inode made by [`new`], the rest valid.
+unsafe extern "C" fn getattr(
+    idmap: *mut bindings::mnt_idmap,
+    path: *const bindings::path,
+    stat: *mut bindings::kstat,
+    mask: u32,
+    flags: u32,
+) -> i32 {
+    // SAFETY: As the caller promises.
+    unsafe {
+        follow_mount((*(*path).dentry).d_inode);
+        bindings::simple_getattr(idmap, path, stat, mask, flags)
+    }
+}
+
+/// What is set by hand stays so.
+///
+/// # Safety
+///
+/// As the kernel calls it: `dentry` of an inode made by [`new`], the rest valid.
+unsafe extern "C" fn setattr(
+    idmap: *mut bindings::mnt_idmap,
+    dentry: *mut bindings::dentry,
+    attr: *mut bindings::iattr,
+) -> i32 {
+    // SAFETY: As the caller promises.
+    unsafe {
+        if (*attr).ia_valid & bindings::ATTR_SIZE != 0 {
+            return EPERM.to_errno();
+        }
+        let error = bindings::simple_setattr(idmap, dentry, attr);
+        if error == 0 {
+            let inode = (*dentry).d_inode;
+            let pairs = [
+                (bindings::ATTR_MODE, INHERIT_MODE),
+                (bindings::ATTR_UID, INHERIT_UID),
+                (bindings::ATTR_GID, INHERIT_GID),
+            ];
+            for (what, bit) in pairs {
+                if (*attr).ia_valid & what != 0 {
+                    (*inode).i_generation &= !bit;
+                }
+            }
+        }
+        error
+    }
+}

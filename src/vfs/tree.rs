@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A channel's files come and go.
+//!
+//! Lock order: `TREE`, then the kernel's inode locks. `TREE` makes "is the parent there, and is it
+//! empty now" one step with what follows from it.
+
+use super::inode::{self, Kind, Node, Owner};
+use super::superblock::Pinned;
+use crate::bindings as local;
+use crate::channel::Channel;
+use kernel::bindings;
+use kernel::error::from_err_ptr;
+use kernel::prelude::*;
+use kernel::str::CString;
+use kernel::sync::{global_lock, Arc};
+
+/// Longest name of a file, in bytes.
+const NAME_MAX: usize = 255;
+/// Longest path of a channel, in bytes.
+const PATH_MAX: usize = 1023;
+
+global_lock! {
+    // SAFETY: Initialised before the file system is registered, so before any channel.
+    unsafe(uninit) static TREE: Mutex<()> = ();
+}
+
+/// Makes the tree's lock usable. Called once, before any channel.
+pub(super) fn init() {
+    // SAFETY: Called exactly once, when the module is loaded.
+    unsafe { TREE.init() };
+}
+
+/// Checks a channel's path.
+pub(crate) fn check_path(path: &CStr) -> Result {
+    let path = path.to_bytes();
+    if path.len() > PATH_MAX {
+        return Err(ENAMETOOLONG);
+    }
+    for name in path.split(|&c| c == b'/') {
+        // The channel's directory has a name that is two longer.
+        if name.len() > NAME_MAX - 2 {
+            return Err(ENAMETOOLONG);
+        }
+        if name.is_empty() || name == b"." || name == b".." {
+            return Err(EINVAL);
+        }
+    }
+    Ok(())
+}
+
+/// A directory entry of ours, made persistent.
+///
+/// # Invariants
+///
+/// The dentry is valid as long as it is in the tree, and `TREE` guards that.
+#[derive(Clone, Copy)]
+struct Entry(*mut bindings::dentry);
+
+impl Entry {
+    fn inode(self) -> *mut bindings::inode {
+        // SAFETY: By the type invariants; a persistent dentry has an inode.
+        unsafe { (*self.0).d_inode }
+    }
+
+    fn parent(self) -> Entry {
+        // SAFETY: As above; nothing of ours is ever moved.
+        Entry(unsafe { (*self.0).d_parent })
+    }
+
+    /// Makes `name` in this directory.
+    fn create(self, name: &CStr, node: Node, owner: Owner) -> Result<Entry> {
+        let directory = matches!(node, Node::Directory(_));
+        // SAFETY: This is a directory of ours. On success its inode is locked.
+        let dentry = from_err_ptr(unsafe {
+            bindings::simple_start_creating(self.0, name.as_ptr().cast())
+        })?;
+        // SAFETY: The superblock is pinned.
+        let inode = unsafe { inode::new((*self.0).d_sb, node, owner) };
+        if let Ok(inode) = inode {
+            // SAFETY: The dentry is negative and its parent locked; the inode is new.
+            unsafe {
+                bindings::d_make_persistent(dentry, inode);
+                if directory {
+                    bindings::inc_nlink(self.inode());
+                }
+            }
+        }
+        // SAFETY: Started above. A dentry that is persistent stays.
+        unsafe { bindings::simple_done_creating(dentry) };
+        inode.map(|_| Entry(dentry))
+    }
+
+    /// The directory `name` in this one, made if it is missing.
+    fn enter(self, name: &CStr) -> Result<Entry> {
+        // SAFETY: This is a directory of ours.
+        let found = from_err_ptr(unsafe {
+            local::relayfs_helper_lookup(self.0, name.as_ptr().cast())
+        });
+        match found {
+            Ok(dentry) => {
+                let entry = Entry(dentry);
+                // SAFETY: All inodes of this file system are made by `inode::new()`.
+                let node = unsafe { inode::node(entry.inode()) };
+                let parent = matches!(node, Node::Directory(Kind::Parent));
+                // SAFETY: Drops the reference of the lookup; the entry is persistent.
+                unsafe { bindings::dput(dentry) };
+                parent.then_some(entry).ok_or(ENOTDIR)
+            }
+            Err(error) if error == ENOENT => {
+                self.create(name, Node::directory(Kind::Parent), Owner::default())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes it and all below.
+    fn remove(self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::simple_recursive_removal(self.0, None) };
+    }
+
+    /// Removes this directory and those above that nothing is in any more.
+    fn remove_if_empty(mut self) {
+        loop {
+            // SAFETY: As in `enter()`.
+            let node = unsafe { inode::node(self.inode()) };
+            // SAFETY: By the type invariants.
+            let used = unsafe { bindings::simple_empty(self.0) } == 0;
+            if !matches!(node, Node::Directory(Kind::Parent)) || used {
+                return;
+            }
+            let parent = self.parent();
+            self.remove();
+            self = parent;
+        }
+    }
+}
+
+/// A channel's files in the tree; dropping removes them.
+pub(crate) struct Files {
+    parent: Entry,
+    whole: Option<Entry>,
+    directory: Option<Entry>,
+    // Last: the tree goes when nothing is in it.
+    _pin: Pinned,
+}
+
+// SAFETY: The entries are used with `TREE` locked only.
+unsafe impl Send for Files {}
+
+impl Files {
+    /// Makes the files of a channel; on failure nothing is left.
+    pub(crate) fn create(channel: &Arc<Channel>) -> Result<Self> {
+        let pin = Pinned::new()?;
+        let _tree = TREE.lock();
+        let mut parent = Entry(pin.root());
+        let path = channel.path().to_bytes();
+        let (dirs, name) = match path.iter().rposition(|&c| c == b'/') {
+            Some(at) => (path.get(..at), path.get(at + 1..).unwrap_or_default()),
+            None => (None, path),
+        };
+        for dir in dirs.unwrap_or_default().split(|&c| c == b'/') {
+            if dirs.is_none() {
+                break;
+            }
+            match c_name(dir, "").and_then(|dir| parent.enter(&dir)) {
+                Ok(entry) => parent = entry,
+                Err(error) => {
+                    parent.remove_if_empty();
+                    return Err(error);
+                }
+            }
+        }
+        let mut files = Self {
+            parent,
+            whole: None,
+            directory: None,
+            _pin: pin,
+        };
+        let result = files.fill(channel, name);
+        if result.is_err() {
+            files.remove();
+        }
+        result.map(|()| files)
+    }
+
+    fn fill(&mut self, channel: &Arc<Channel>, name: &[u8]) -> Result {
+        let config = channel.config();
+        let directory = self.parent.create(
+            &*c_name(name, ".d")?,
+            Node::directory(Kind::Channel),
+            Owner::of_directory(config),
+        )?;
+        self.directory = Some(directory);
+        for (index, buffer) in channel.buffers().iter().enumerate() {
+            let cpu = buffer.place().cpu.unwrap_or(index as u32);
+            let name = CString::try_from_fmt(fmt!("cpu{cpu}"))?;
+            let node = Node::Buffer(channel.clone(), buffer.clone());
+            directory.create(&name, node, Owner::of_files(config))?;
+        }
+        directory.create(
+            c"info",
+            Node::Info(channel.clone()),
+            Owner::of_files(config),
+        )?;
+        let node = Node::Whole(channel.clone());
+        self.whole = Some(self.parent.create(
+            &*c_name(name, "")?,
+            node,
+            Owner::of_files(config),
+        )?);
+        Ok(())
+    }
+
+    /// With `TREE` locked.
+    fn remove(&mut self) {
+        for entry in [self.whole.take(), self.directory.take()].into_iter().flatten() {
+            entry.remove();
+        }
+        self.parent.remove_if_empty();
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        if self.whole.is_some() {
+            let _tree = TREE.lock();
+            self.remove();
+        }
+    }
+}
+
+/// `name` with `suffix`, as C wants it.
+fn c_name(name: &[u8], suffix: &str) -> Result<CString> {
+    let mut bytes = KVec::with_capacity(name.len() + suffix.len() + 1, GFP_KERNEL)?;
+    bytes.extend_from_slice(name, GFP_KERNEL)?;
+    bytes.extend_from_slice(suffix.as_bytes(), GFP_KERNEL)?;
+    bytes.push(0, GFP_KERNEL)?;
+    CString::try_from(CStr::from_bytes_with_nul(&bytes).map_err(|_| EINVAL)?).map_err(Error::from)
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The one signal from writers to readers.
+//!
+//! A writer may run in an NMI or inside the scheduler, so it never wakes anybody itself: it raises
+//! an irq_work, and only if somebody waits. Both sides keep the order that makes a wake-up
+//! impossible to miss: a reader first queues itself, then looks for data; a writer first commits,
+//! then (after a full barrier) looks for queued readers.
+
+use crate::bindings as local;
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::pin::Pin;
+use kernel::bindings;
+use kernel::prelude::*;
+use kernel::types::Opaque;
+
+/// Sleeping readers.
+///
+/// When it is dropped it is empty: pollers go with their file and sleepers with their system call,
+/// and both hold a reference to what contains the queue.
+#[pin_data]
+pub(crate) struct WaitQueue {
+    #[pin]
+    head: Opaque<bindings::wait_queue_head>,
+}
+
+// SAFETY: A wait queue has a lock of its own.
+unsafe impl Send for WaitQueue {}
+// SAFETY: As above.
+unsafe impl Sync for WaitQueue {}
+
+impl WaitQueue {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            head <- Opaque::ffi_init(|head| {
+                // SAFETY: `head` is valid; name and key are static.
+                unsafe {
+                    bindings::__init_waitqueue_head(
+                        head,
+                        c"relayfs".as_ptr().cast(),
+                        kernel::static_lock_class!().as_ptr(),
+                    )
+                }
+            }),
+        })
+    }
+
+    /// Whether somebody is queued; a full barrier comes before the look.
+    pub(crate) fn has_sleeper(&self) -> bool {
+        // ORDERING: wake:A
+        // SAFETY: Initialised in `new()`.
+        unsafe { local::relayfs_helper_wq_has_sleeper(self.head.get()) }
+    }
+
+    /// Wakes all that are queued. Not from NMI.
+    pub(crate) fn wake_all(&self) {
+        // SAFETY: Initialised in `new()`.
+        unsafe { bindings::__wake_up(self.head.get(), bindings::TASK_NORMAL, 0, core::ptr::null_mut()) };
+    }
+
+    /// Sleeps until `ready()`. `ready` is called in a state in which it must not sleep.
+    pub(crate) fn wait_interruptible(&self, mut ready: impl FnMut() -> bool) -> Result {
+        let mut entry = MaybeUninit::<bindings::wait_queue_entry>::zeroed();
+        let entry = entry.as_mut_ptr();
+        // SAFETY: `entry` lives on this stack until `finish_wait()` has taken it off the queue.
+        unsafe { bindings::init_wait_entry(entry, 0) };
+        let result = loop {
+            // ORDERING: wake:B
+            // SAFETY: Both are initialised.
+            let interrupted = unsafe {
+                bindings::prepare_to_wait_event(
+                    self.head.get(),
+                    entry,
+                    bindings::TASK_INTERRUPTIBLE as i32,
+                )
+            };
+            if ready() {
+                break Ok(());
+            }
+            if interrupted != 0 {
+                break Err(ERESTARTSYS);
+            }
+            // SAFETY: Process context, no lock held.
+            unsafe { bindings::schedule() };
+        };
+        // SAFETY: As above.
+        unsafe { bindings::finish_wait(self.head.get(), entry) };
+        result
+    }
+
+    /// Queues a poller.
+    ///
+    /// # Safety
+    ///
+    /// `file` and `table` must be the arguments of a running `poll` operation, and `self` must live
+    /// until the file is released.
+    pub(crate) unsafe fn poll_wait(
+        &self,
+        file: *mut bindings::file,
+        table: *mut bindings::poll_table_struct,
+    ) {
+        // SAFETY: As the caller promises. Ends with the barrier of wake:B.
+        unsafe { bindings::poll_wait(file, self.head.get(), table) };
+    }
+}
+
+/// What an irq_work raised from any context does later, in hard-irq context.
+pub(crate) trait OnSignal: Sync {
+    /// Called with interrupts off; must not sleep.
+    fn on_signal(&self);
+}
+
+/// An irq_work that calls its owner.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Signal<T: OnSignal> {
+    #[pin]
+    work: Opaque<bindings::irq_work>,
+    owner: UnsafeCell<*const T>,
+}
+
+// SAFETY: `owner` is written before the signal is shared; irq_work_queue() may be called anywhere.
+unsafe impl<T: OnSignal> Send for Signal<T> {}
+// SAFETY: As above.
+unsafe impl<T: OnSignal> Sync for Signal<T> {}
+
+impl<T: OnSignal> Signal<T> {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            work <- Opaque::ffi_init(|work: *mut bindings::irq_work| {
+                // SAFETY: `work` is valid for writes; all of it may be zero but the function.
+                unsafe {
+                    work.write(core::mem::zeroed());
+                    (*work).func = Some(Self::run);
+                }
+            }),
+            owner: UnsafeCell::new(core::ptr::null()),
+        })
+    }
+
+    /// Says whom to call.
+    ///
+    /// # Safety
+    ///
+    /// Called once, before `raise()` can be; `owner` must outlive `self`.
+    pub(crate) unsafe fn set_owner(&self, owner: *const T) {
+        // SAFETY: Nobody else has access yet.
+        unsafe { *self.owner.get() = owner };
+    }
+
+    /// Any context, including NMI.
+    pub(crate) fn raise(&self) {
+        // SAFETY: Initialised in `new()`; it is synchronised before it is freed.
+        unsafe { bindings::irq_work_queue(self.work.get()) };
+    }
+
+    /// Waits for a raised signal to be done.
+    pub(crate) fn sync(&self) {
+        // SAFETY: Initialised in `new()`.
+        unsafe { bindings::irq_work_sync(self.work.get()) };
+    }
+
+    unsafe extern "C" fn run(work: *mut bindings::irq_work) {
+        // SAFETY: `work` is the field of a live `Signal`.
+        let this = unsafe { kernel::container_of!(Opaque::cast_from(work), Self, work) };
+        // SAFETY: Set before the first `raise()`, and the owner outlives the signal.
+        unsafe { (**(*this).owner.get()).on_signal() };
+    }
+}
+
+#[pinned_drop]
+impl<T: OnSignal> PinnedDrop for Signal<T> {
+    fn drop(self: Pin<&mut Self>) {
+        self.sync();
+    }
+}
