@@ -70,7 +70,7 @@ impl Pages {
 
     /// Length in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.pages.len() * PAGE_SIZE
+        self.pages.len().wrapping_mul(PAGE_SIZE)
     }
 
     /// Maps the first `count` pages at the start of `vma`.
@@ -143,15 +143,18 @@ pub(crate) struct Buffer {
 
 /// Bytes of meta pages in front of the data.
 pub(crate) fn data_offset(geo: Geometry) -> usize {
-    let meta = size_of::<Head>() + geo.n_subbufs() as usize * size_of::<Subbuf>();
-    meta.next_multiple_of(PAGE_SIZE)
+    let subbufs = (geo.n_subbufs() as usize).wrapping_mul(size_of::<Subbuf>());
+    // At most 2^18 sub-buffers: this does not wrap.
+    let meta = size_of::<Head>().wrapping_add(subbufs);
+    meta.wrapping_add(PAGE_SIZE.wrapping_sub(1)) & !PAGE_SIZE.wrapping_sub(1)
 }
 
 impl Buffer {
     pub(crate) fn new(shape: Shape, place: Place, hub: Arc<Hub>) -> Result<Arc<Self>> {
         let geo = shape.geo;
         let data_offset = data_offset(geo);
-        let pages = Pages::new((data_offset + geo.ring_size() as usize) / PAGE_SIZE, place.node)?;
+        let len = data_offset.wrapping_add(geo.ring_size() as usize);
+        let pages = Pages::new(len / PAGE_SIZE, place.node)?;
         let head = pages.base.cast::<Head>();
         // SAFETY: The meta pages are zeroed, ours alone, aligned and large enough.
         unsafe {

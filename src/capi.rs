@@ -70,7 +70,7 @@ pub(crate) unsafe extern "C" fn relayfs_close(chan: *mut local::rchan) {
 
 /// # Safety
 ///
-/// `chan` must be open, `data` valid for reads of `len` bytes.
+/// `chan` must be open, `data` valid for reads of `len` bytes unless that is more than a sub-buffer.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn relayfs_write(
     chan: *mut local::rchan,
@@ -78,9 +78,7 @@ pub(crate) unsafe extern "C" fn relayfs_write(
     len: usize,
 ) -> isize {
     // SAFETY: As the caller promises.
-    let (channel, data) =
-        unsafe { (channel(chan), core::slice::from_raw_parts(data.cast::<u8>(), len)) };
-    match channel.write(data) {
+    match unsafe { channel(chan).write(data.cast(), len) } {
         Ok(n) => n as isize,
         Err(cause) => errno(cause).to_errno() as isize,
     }

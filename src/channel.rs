@@ -144,31 +144,47 @@ impl Channel {
         self.hub.wait.wake_all();
     }
 
-    /// Writes one record. Any context.
+    /// Writes one record of `len` bytes. Any context. A length that cannot be is refused before
+    /// `data` is looked at, so it is not a slice yet.
+    ///
+    /// # Safety
+    ///
+    /// If `len` is at most the longest record, `data` must be valid for reads of `len` bytes.
     #[inline(always)]
-    pub(crate) fn write(&self, data: &[u8]) -> Result<usize, Cause> {
+    pub(crate) unsafe fn write(&self, data: *const u8, len: usize) -> Result<usize, Cause> {
         let pinned = Pinned::new();
         let Some(buffer) = self.here.here(&pinned) else {
             return Err(Cause::Closed);
         };
-        if self.config.usage == Usage::Smp {
-            Self::write_to(buffer, buffer.ring(), data)
-        } else {
-            Self::write_to(buffer, buffer.shared(), data)
+        // SAFETY: As the caller promises.
+        unsafe {
+            if self.config.usage == Usage::Smp {
+                Self::write_to(buffer, buffer.ring(), data, len)
+            } else {
+                Self::write_to(buffer, buffer.shared(), data, len)
+            }
         }
     }
 
+    /// # Safety
+    ///
+    /// As for [`Channel::write`].
     #[inline(always)]
-    fn write_to<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, data: &[u8]) -> Result<usize, Cause> {
-        let slot = match ring.try_reserve(data.len() as u64) {
+    unsafe fn write_to<R: Rmw>(
+        buffer: &Buffer,
+        ring: &Ring<R>,
+        data: *const u8,
+        len: usize,
+    ) -> Result<usize, Cause> {
+        let slot = match ring.try_reserve(len as u64) {
             Some(slot) => slot,
-            None if data.is_empty() => return Ok(0),
-            None => Self::reserve_slow(buffer, ring, data.len() as u64)?,
+            None if len == 0 => return Ok(0),
+            None => Self::reserve_slow(buffer, ring, len as u64)?,
         };
-        // SAFETY: The slot is ours, and as long as `data`.
-        unsafe { ring.write_bytes(slot.pos, data) };
+        // SAFETY: The slot is ours and `len` bytes long, so `len` is possible and `data` valid.
+        unsafe { ring.write_bytes(slot.pos, core::slice::from_raw_parts(data, len)) };
         buffer.notify(ring.commit(slot));
-        Ok(data.len())
+        Ok(len)
     }
 
     #[cold]

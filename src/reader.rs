@@ -50,7 +50,7 @@ impl Buffer {
             let wanted = bytes.len().min(to.len());
             let n = to.copy_to_iter(bytes);
             ring.consume(c, n as u64);
-            copied += n;
+            copied = copied.wrapping_add(n);
             fault = n < wanted;
             if one_run && !ring.mid_run(c) {
                 break;
@@ -89,7 +89,7 @@ impl Channel {
     /// finished before data of another buffer follows.
     pub(crate) fn read(&self, to: &mut IovIterDest<'_>) -> Result<Outcome> {
         let mut merge = self.merge.lock();
-        let mut copied = 0;
+        let mut copied = 0usize;
         while !to.is_empty() {
             let Some(index) = merge.current.take().or_else(|| self.oldest()) else {
                 break;
@@ -99,7 +99,7 @@ impl Channel {
             };
             let mut consumer = buffer.consumer.lock();
             match buffer.drain(&mut consumer.cursor, to, true) {
-                Ok(Outcome::Copied(n)) => copied += n,
+                Ok(Outcome::Copied(n)) => copied = n.wrapping_add(copied),
                 Ok(Outcome::Nothing) => {}
                 Err(error) if copied == 0 => {
                     merge.current = Some(index);

@@ -9,9 +9,12 @@
 ///
 /// # Invariants
 ///
-/// `1 <= shift <= MAX_SUBBUF_SHIFT`, `n_shift >= 1` and `shift + n_shift <= 40`.
+/// `1 <= shift <= MAX_SUBBUF_SHIFT`, `n_shift >= 1`, `shift + n_shift <= MAX_RING_SHIFT`, and the
+/// masks are those of `1 << shift` and `1 << (shift + n_shift)`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
+    subbuf_mask: u64,
+    ring_mask: u64,
     shift: u32,
     n_shift: u32,
 }
@@ -36,42 +39,47 @@ impl Geometry {
             return None;
         }
         // INVARIANT: Just checked.
-        Some(Self { shift, n_shift })
+        Some(Self {
+            subbuf_mask: subbuf_size.wrapping_sub(1),
+            ring_mask: subbuf_size.wrapping_mul(n_subbufs).wrapping_sub(1),
+            shift,
+            n_shift,
+        })
     }
 
     /// Bytes in one sub-buffer.
     #[inline(always)]
     pub(crate) fn subbuf_size(&self) -> u64 {
-        1u64 << self.shift
+        self.subbuf_mask.wrapping_add(1)
     }
 
     /// Sub-buffers in the ring.
     #[inline(always)]
     pub(crate) fn n_subbufs(&self) -> u64 {
-        1u64 << self.n_shift
+        1u64.wrapping_shl(self.n_shift)
     }
 
     /// Bytes in the ring.
     pub(crate) fn ring_size(&self) -> u64 {
-        1u64 << self.shift.wrapping_add(self.n_shift)
+        self.ring_mask.wrapping_add(1)
     }
 
     /// Offset of `pos` inside its sub-buffer; 0 means that the sub-buffer is not yet open.
     #[inline(always)]
     pub(crate) fn offset(&self, pos: u64) -> u64 {
-        pos & self.subbuf_size().wrapping_sub(1)
+        pos & self.subbuf_mask
     }
 
     /// Sequence number of the sub-buffer `pos` lies in, free-running from 0.
     #[inline(always)]
     pub(crate) fn seq(&self, pos: u64) -> u64 {
-        pos >> self.shift
+        pos.wrapping_shr(self.shift)
     }
 
     /// First position of sub-buffer `seq`.
     #[inline(always)]
     pub(crate) fn start(&self, seq: u64) -> u64 {
-        seq << self.shift
+        seq.wrapping_shl(self.shift)
     }
 
     /// The slot of the ring in which sub-buffer `seq` lives.
@@ -83,6 +91,6 @@ impl Geometry {
     /// Where in the ring's data the byte at `pos` lives.
     #[inline(always)]
     pub(crate) fn index(&self, pos: u64) -> usize {
-        (pos & self.ring_size().wrapping_sub(1)) as usize
+        (pos & self.ring_mask) as usize
     }
 }

@@ -41,7 +41,7 @@ unsafe fn map(pages: &Pages, vma: *mut bindings::vm_area_struct) -> Result {
     if unsafe { (*vma).vm_pgoff } != 0 {
         return Err(ENXIO);
     }
-    let len = new.end() - new.start();
+    let len = new.end().wrapping_sub(new.start());
     if len != PAGE_SIZE && len != pages.len() {
         return Err(EINVAL);
     }

@@ -157,7 +157,7 @@ impl Files {
         let mut parent = Entry(pin.root());
         let path = channel.path().to_bytes();
         let (dirs, name) = match path.iter().rposition(|&c| c == b'/') {
-            Some(at) => (path.get(..at), path.get(at + 1..).unwrap_or_default()),
+            Some(at) => (path.get(..at), path.get(at.wrapping_add(1)..).unwrap_or_default()),
             None => (None, path),
         };
         for dir in dirs.unwrap_or_default().split(|&c| c == b'/') {
@@ -233,7 +233,7 @@ impl Drop for Files {
 
 /// `name` with `suffix`, as C wants it.
 fn c_name(name: &[u8], suffix: &str) -> Result<CString> {
-    let mut bytes = KVec::with_capacity(name.len() + suffix.len() + 1, GFP_KERNEL)?;
+    let mut bytes = KVec::with_capacity(name.len().wrapping_add(suffix.len()).wrapping_add(1), GFP_KERNEL)?;
     bytes.extend_from_slice(name, GFP_KERNEL)?;
     bytes.extend_from_slice(suffix.as_bytes(), GFP_KERNEL)?;
     bytes.push(0, GFP_KERNEL)?;

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door. `make help` lists what there is.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KERNEL ?= stock
+ARGS ?=
+JOBS := $(shell nproc)
+ROOT := $(CURDIR)
+CACHE := $(or $(RELAYFS_CACHE),$(HOME)/.cache/relayfs)
+
+export CARGO_TARGET_DIR ?= $(CACHE)/cargo
+
+.PHONY: help all modules install clean demo test test-host test-guest check
+
+help:
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
+
+## relayfs: make TARGET
+##   all          build the module and the samples for KDIR (default: the running kernel)
+##   install      install them into /lib/modules (after `all`, as root)
+all: modules
+
+modules:
+	$(MAKE) -C $(KDIR) M=$(ROOT) -j$(JOBS) modules
+
+install:
+	$(MAKE) -C $(KDIR) M=$(ROOT) modules_install
+
+##   demo         boot a stock kernel in QEMU and watch relayfs at work (ARGS=-i: get a shell)
+demo:
+	@tools/demo/run $(ARGS)
+
+##   test         unit tests on the host, then the selftests in QEMU (KERNEL=stock)
+test:
+	@tests/run $(KERNEL)
+
+##   check        formatting, lints, checkpatch, allowed symbols
+check:
+	@tests/check/run
+
+##   clean        remove what was built in the tree
+clean:
+	@if [ -d $(KDIR) ]; then $(MAKE) -C $(KDIR) M=$(ROOT) clean; fi
+	@find . -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
+		-o -name '*_generated.rs' -o -name modules.order -o -name Module.symvers | xargs -r rm -f

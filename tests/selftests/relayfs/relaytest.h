@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the selftests share: the test client, files of a channel, records that prove themselves. */
+#ifndef RELAYTEST_H
+#define RELAYTEST_H
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <relayfs_test.h>
+#include <linux/relayfs.h>
+
+#include "kselftest_harness.h"
+
+#define MOUNT		"/sys/kernel/relay"
+#define PAGE		4096
+
+/* As in <linux/relayfs_fs.h>, which is for kernel clients. */
+#define RELAY_DELIVERY_BULK	0x001
+#define RELAY_DELIVERY_PACKET	0x002
+#define RELAY_SCHEME_LOCKLESS	0x004
+#define RELAY_SCHEME_LOCKING	0x008
+#define RELAY_SCHEME_ANY	0x00c
+#define RELAY_USAGE_SMP		0x040
+#define RELAY_USAGE_GLOBAL	0x080
+#define RELAY_MODE_CONTINUOUS	0x100
+#define RELAY_MODE_NO_OVERWRITE	0x200
+
+static inline int test_device(void)
+{
+	return open("/dev/relayfs_test", O_RDWR | O_CLOEXEC);
+}
+
+/* Opens a channel; its id, or -errno. */
+static inline int chan_open_attr(int dev, const char *path, struct relaytest_open o)
+{
+	o.path = (uintptr_t)path;
+	if (ioctl(dev, RELAYTEST_OPEN, &o))
+		return -errno;
+	return o.id;
+}
+
+static inline int chan_open(int dev, const char *path, uint64_t subbuf_size, uint32_t n_subbufs,
+			    uint32_t flags)
+{
+	return chan_open_attr(dev, path, (struct relaytest_open){
+		.subbuf_size = subbuf_size, .n_subbufs = n_subbufs, .flags = flags });
+}
+
+static inline int chan_close(int dev, uint32_t id)
+{
+	return ioctl(dev, RELAYTEST_CLOSE, &id) ? -errno : 0;
+}
+
+static inline int chan_flush(int dev, uint32_t id)
+{
+	return ioctl(dev, RELAYTEST_FLUSH, &id) ? -errno : 0;
+}
+
+/* Writes a record on this CPU; what relay_write() returned, or -errno. */
+static inline long chan_write(int dev, uint32_t id, const void *data, uint64_t len)
+{
+	struct relaytest_write w = { .id = id, .data = (uintptr_t)data, .len = len };
+	long ret = ioctl(dev, RELAYTEST_WRITE, &w);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static inline int chan_pattern(int dev, struct relaytest_pattern *p)
+{
+	return ioctl(dev, RELAYTEST_PATTERN, p) ? -errno : 0;
+}
+
+/* Opens a file of the mount. */
+static inline int file_open(const char *name, int flags)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), MOUNT "/%s", name);
+	return open(path, flags | O_CLOEXEC);
+}
+
+static inline bool file_exists(const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), MOUNT "/%s", name);
+	return stat(path, &st) == 0;
+}
+
+static inline int pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
+static inline int cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static inline double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* A counter of a row ("cpu0", "total") of a channel's info file; -1 if there is none. */
+static inline int64_t info(const char *channel, const char *row, const char *key, bool bytes)
+{
+	char path[256], line[1024], *word, *save;
+	int64_t found = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), MOUNT "/%s.d/info", channel);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (found < 0 && fgets(line, sizeof(line), f)) {
+		word = strtok_r(line, ": \n", &save);
+		if (!word || strcmp(word, row))
+			continue;
+		while ((word = strtok_r(NULL, ": \n", &save))) {
+			if (strcmp(word, key))
+				continue;
+			word = strtok_r(NULL, " \n", &save);
+			if (word && bytes)
+				word = strtok_r(NULL, " \n", &save);
+			found = word ? strtoll(word, NULL, 10) : -1;
+			break;
+		}
+	}
+	fclose(f);
+	return found;
+}
+
+/* Length of the record at @at if it is whole and every byte is right, else 0. */
+static inline size_t record_check(const unsigned char *at, size_t left)
+{
+	struct relaytest_record r;
+	unsigned char byte;
+	size_t i;
+
+	if (left < sizeof(r))
+		return 0;
+	memcpy(&r, at, sizeof(r));
+	if (r.magic != RELAYTEST_MAGIC || r.len < sizeof(r) || r.len > left)
+		return 0;
+	byte = relaytest_byte(r.writer, r.number);
+	for (i = sizeof(r); i < r.len; i++)
+		if (at[i] != byte)
+			return 0;
+	return r.len;
+}
+
+#endif

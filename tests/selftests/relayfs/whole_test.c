@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The whole-channel file: all buffers as one stream. */
+
+#include "relaytest.h"
+
+FIXTURE(whole)
+{
+	int dev, id, fd;
+};
+
+FIXTURE_SETUP(whole)
+{
+	self->dev = test_device();
+	ASSERT_GE(self->dev, 0);
+	self->id = chan_open(self->dev, "whole", 65536, 8, RELAY_MODE_NO_OVERWRITE);
+	ASSERT_GE(self->id, 0);
+	self->fd = file_open("whole", O_RDONLY | O_NONBLOCK);
+	ASSERT_GE(self->fd, 0);
+}
+
+FIXTURE_TEARDOWN(whole)
+{
+	close(self->fd);
+	close(self->dev);
+}
+
+TEST_F(whole, gives_all_cpus_in_order_of_time)
+{
+	char b[4096];
+	int n = cpus();
+
+	for (int round = 0; round < 3; round++) {
+		for (int cpu = n - 1; cpu >= 0; cpu--) {
+			ASSERT_EQ(pin_to_cpu(cpu), 0);
+			snprintf(b, sizeof(b), "%d.%d ", round, cpu);
+			ASSERT_EQ(chan_write(self->dev, self->id, b, strlen(b)), (long)strlen(b));
+			ASSERT_EQ(chan_flush(self->dev, self->id), 0);
+		}
+	}
+	ASSERT_EQ(read(self->fd, b, sizeof(b)), 3 * 4 * n);
+	for (int i = 0; i < 3 * n; i++) {
+		int round = -1, cpu = -1;
+
+		ASSERT_EQ(sscanf(b + i * 4, "%d.%d ", &round, &cpu), 2);
+		EXPECT_EQ(round, i / n);
+		EXPECT_EQ(cpu, n - 1 - i % n);
+	}
+	EXPECT_EQ(read(self->fd, b, 1), -1);
+	EXPECT_EQ(errno, EAGAIN);
+}
+
+/* Short reads, with writers on every CPU going on between them: no record is ever cut in two. */
+TEST_F(whole, a_run_once_begun_is_finished)
+{
+	static unsigned char stream[1 << 20];
+	size_t len = 0, at = 0, records = 0;
+	uint32_t next = 0;
+	ssize_t got;
+
+	for (int i = 0; i < 200; i++) {
+		struct relaytest_pattern p = { .id = self->id, .cpu = i % cpus(), .count = 3,
+					       .len = 40 + i % 90, .writer = i % cpus(),
+					       .first = next };
+
+		ASSERT_EQ(chan_pattern(self->dev, &p), 0);
+		EXPECT_EQ(p.written, 3);
+		next += 3;
+		got = read(self->fd, stream + len, 1 + i % 50);
+		if (got > 0)
+			len += got;
+	}
+	while ((got = read(self->fd, stream + len, 977)) > 0)
+		len += got;
+	while (at < len) {
+		size_t size = record_check(stream + at, len - at);
+
+		ASSERT_GT(size, 0) TH_LOG("torn at %zu of %zu", at, len);
+		at += size;
+		records++;
+	}
+	EXPECT_EQ(records, 600);
+	EXPECT_EQ(info("whole", "total", "read", false), 600);
+	EXPECT_EQ(info("whole", "total", "unread", true), 0);
+}
+
+TEST_F(whole, ends_when_the_channel_does)
+{
+	char b[16];
+
+	for (int cpu = 0; cpu < cpus(); cpu++) {
+		pin_to_cpu(cpu);
+		chan_write(self->dev, self->id, "z", 1);
+	}
+	EXPECT_EQ(chan_close(self->dev, self->id), 0);
+	EXPECT_EQ(read(self->fd, b, sizeof(b)), cpus());
+	EXPECT_EQ(read(self->fd, b, sizeof(b)), 0);
+}
+
+TEST_HARNESS_MAIN
