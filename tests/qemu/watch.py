@@ -25,7 +25,7 @@ INIT_STARTED = b"relayfs-guest: init started"
 SPLAT = re.compile(
     rb"\b(?:BUG|WARNING|KASAN|KCSAN|KMSAN|UBSAN|KFENCE):"
     rb"|-\[ cut here \]-"
-    rb"|\bOops\b|general protection fault|Kernel panic|double fault|stack segment"
+    rb"|kernel BUG at|\bOops\b|general protection fault|Kernel panic|double fault|stack segment"
     rb"|panicked at"
     rb"|INFO: task .* blocked|INFO: rcu\S* .*stall|rcu: INFO: .*(?:stall|expedited)"
     rb"|(?:self-)?detected stall|soft lockup|hard LOCKUP|workqueue lockup"

@@ -86,6 +86,9 @@ start_log() {
 	LOG=$RELAYFS_CACHE/log/$1.log
 	export LOG
 	: >"$LOG"
+	# What an interrupted command leaves is not a failure to explain.
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
 }
 
 # logged WHAT COMMAND...: run it with its output in the log; on failure show the
@@ -99,11 +102,9 @@ logged() {
 }
 
 log_failure() {
-	# A signal is its sender's doing, not a fault to explain.
-	(($2 == 130 || $2 == 143)) && exit "$2"
 	{
 		printf '%s: %s failed (status %s).  The log ends with:\n' "${0##*/}" "$1" "$2"
-		tail -n 20 "$LOG" | sed 's/^/    /'
+		tail -n 20 "$LOG" | cut -c-200 | sed 's/^/    /'
 		printf '%s: the whole log is in %s\n' "${0##*/}" "$LOG"
 	} >&2
 	exit 1

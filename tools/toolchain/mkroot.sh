@@ -78,6 +78,8 @@ mirror=$(find_mirror)
 echo "mirror: ${mirror:-the default}"
 with_mmdebstrap "$mirror"
 add_kernel_suite "$mirror"
+# For the prompt of a shell inside.
+echo relayfs >"$dir/etc/debian_chroot"
 # compiler_versions, but of the root.
 declare -f compiler_versions >"$scratch/versions"
 { declare -p KERNEL_CC KERNEL_LLVM; cat "$scratch/versions"; echo compiler_versions; } |

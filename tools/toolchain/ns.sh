@@ -61,4 +61,4 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=$RELAYFS_CACHE/home LANG=C.UTF-8 SHELL=/bin/bash USER=root LOGNAME=root
 
 # shellcheck disable=SC2016  # for the shell inside
-exec chroot "$root" /bin/sh -c 'cd -- "$0" && exec "$@"' "$cwd" "$@"
+exec chroot "$root" /bin/sh -c 'cd -- "$1" && shift && exec "$@"' enter "$cwd" "$@"

@@ -42,8 +42,8 @@ find_kernel() {
 		"see KERNEL_SERIES in tools/toolchain/config"
 	read -r RELEASE VERSION < <(grep "^$expected " <<<"$found" || head -n 1 <<<"$found")
 	[[ $RELEASE == "$expected" ]] ||
-		say "NOTE: the mirror has no $KERNEL_VERSION any more, using its ${RELEASE%%+*}" \
-			"(KERNEL_VERSION in tools/toolchain/config)"
+		say "NOTE: the mirror has no $KERNEL_VERSION (KERNEL_VERSION in tools/toolchain/config)," \
+			"using ${RELEASE%%+*}, the newest it has"
 }
 
 # download PACKAGE...: into the current folder.
