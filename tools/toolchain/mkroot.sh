@@ -51,6 +51,10 @@ add_kernel_suite() {
 		>"$dir/etc/apt/sources.list.d/kernel.list"
 }
 
+# For dpkg inside.  A root that is thrown away when its making is interrupted
+# needs no fsync per file, and nobody reads manuals in it.
+DPKG_OPTIONS=(force-unsafe-io path-exclude=/usr/share/{man,doc,info,locale}/\*)
+
 with_mmdebstrap() {
 	local mirror=$1 proxy list sources=() options=()
 	proxy=$(apt_proxy)
@@ -58,25 +62,42 @@ with_mmdebstrap() {
 	if [[ -n $mirror ]]; then
 		sources=("deb $mirror $DEBIAN_SUITE main" "deb $mirror $DEBIAN_SUITE-updates main")
 	fi
+	# The root's own apt will need them.
+	[[ $mirror != https:* ]] || list+=,ca-certificates
 	[[ -z $proxy ]] || options+=("--aptopt=Acquire::http::Proxy \"$proxy\"")
-	# A root that is thrown away when its making is interrupted needs no
-	# fsync per file, and nobody reads manuals in it: half the time.
 	mmdebstrap --mode=root --variant=apt --architectures="$DEBIAN_ARCH" --include="$list" \
-		--aptopt='Acquire::Languages "none"' \
-		--dpkgopt=force-unsafe-io \
-		--dpkgopt='path-exclude=/usr/share/man/*' \
-		--dpkgopt='path-exclude=/usr/share/doc/*' \
-		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		--dpkgopt='path-exclude=/usr/share/info/*' \
-		--skip=cleanup/apt/lists \
-		"${options[@]}" "$DEBIAN_SUITE" "$dir" "${sources[@]}"
+		--aptopt='Acquire::Languages "none"' --skip=cleanup/apt/lists \
+		"${DPKG_OPTIONS[@]/#/--dpkgopt=}" "${options[@]}" \
+		"$DEBIAN_SUITE" "$dir" "${sources[@]}"
+}
+
+# Where there is no apt to install mmdebstrap with: on other distributions.
+with_debootstrap() {
+	local site
+	debootstrap --variant=minbase --arch="$DEBIAN_ARCH" \
+		--keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+		"$DEBIAN_SUITE" "$dir" ${1:+"$1"}
+	site=$(awk '$1 == "deb" { print $2; exit }' "$dir/etc/apt/sources.list")
+	echo "deb $site $DEBIAN_SUITE-updates main" >>"$dir/etc/apt/sources.list"
+	printf '%s\n' "${DPKG_OPTIONS[@]}" >"$dir/etc/dpkg/dpkg.cfg.d/relayfs"
+	echo 'Acquire::Languages "none";' >"$dir/etc/apt/apt.conf.d/99relayfs"
+	mount --rbind /proc "$dir/proc"
+	mount --rbind /dev "$dir/dev"
+	chroot "$dir" apt-get update
+	DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+		chroot "$dir" apt-get install -y --no-install-recommends "${PACKAGES[@]}"
+	chroot "$dir" apt-get clean
 }
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mirror=$(find_mirror)
 echo "mirror: ${mirror:-the default}"
-with_mmdebstrap "$mirror"
+if command -v mmdebstrap; then
+	with_mmdebstrap "$mirror"
+else
+	with_debootstrap "$mirror"
+fi
 add_kernel_suite "$mirror"
 # For the prompt of a shell inside.
 echo relayfs >"$dir/etc/debian_chroot"
