@@ -54,12 +54,14 @@ impl Pages {
         let mut pages = Unmapped(KVVec::with_capacity(count, GFP_KERNEL)?);
         while pages.0.len() < count {
             // SAFETY: Sleeping is allowed; order 0.
-            let page = unsafe { bindings::alloc_pages_node_noprof(node, local::RELAYFS_GFP_PAGES, 0) };
-            pages.0.push(NonNull::new(page).ok_or(ENOMEM)?, GFP_KERNEL)?;
+            let page =
+                unsafe { bindings::alloc_pages_node_noprof(node, local::RELAYFS_GFP_PAGES, 0) };
+            pages
+                .0
+                .push(NonNull::new(page).ok_or(ENOMEM)?, GFP_KERNEL)?;
         }
         // SAFETY: The array holds `count` pages.
-        let base =
-            unsafe { local::relayfs_helper_vmap(pages.0.as_mut_ptr().cast(), count as u32) };
+        let base = unsafe { local::relayfs_helper_vmap(pages.0.as_mut_ptr().cast(), count as u32) };
         let base = NonNull::new(base.cast()).ok_or(ENOMEM)?;
         // INVARIANT: As just done.
         Ok(Self {
@@ -180,8 +182,7 @@ impl Buffer {
         };
         // SAFETY: The memory is zeroed, large enough and lives as long as the buffer. Writers reach
         // a CPU's ring only through `PerCpu::here()`, that is on the CPU and pinned.
-        let ring =
-            unsafe { Ring::new(head, subbufs, data, geo, shape.overwrite, shape.delivery) };
+        let ring = unsafe { Ring::new(head, subbufs, data, geo, shape.overwrite, shape.delivery) };
         let buffer = Arc::pin_init(
             pin_init!(Self {
                 ring,

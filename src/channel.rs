@@ -2,6 +2,7 @@
 
 //! Channels: what a client opens, writes and closes.
 
+use crate::bindings as local;
 use crate::buffer::{Buffer, Place};
 use crate::percpu::{possible_cpus, PerCpu, Pinned};
 use crate::reader::Merge;
@@ -9,7 +10,6 @@ use crate::ring::{Cause, Ring, Rmw, Slot};
 use crate::vfs;
 use crate::wake::WaitQueue;
 use core::sync::atomic::{AtomicBool, Ordering};
-use crate::bindings as local;
 use kernel::bindings;
 use kernel::prelude::*;
 use kernel::str::CString;
@@ -74,7 +74,9 @@ impl Channel {
         let buffers = Self::make_buffers(&config, &hub)?;
         let mut here = PerCpu::new()?;
         for cpu in possible_cpus() {
-            let own = buffers.iter().find(|b| b.place().cpu.is_none_or(|c| c == cpu));
+            let own = buffers
+                .iter()
+                .find(|b| b.place().cpu.is_none_or(|c| c == cpu));
             if let Some(buffer) = own {
                 // SAFETY: The CPU is possible. The buffers live as long as the channel, that is
                 // as long as `here`.

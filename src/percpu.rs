@@ -73,7 +73,9 @@ impl<T> PerCpu<T> {
     /// `cpu` must be possible, and `value` be valid for the life of `self`.
     pub(crate) unsafe fn set(&mut self, cpu: u32, value: *const T) {
         // SAFETY: A per-CPU allocation has memory for each possible CPU.
-        let slot = unsafe { local::relayfs_helper_per_cpu_ptr(self.slots.as_ptr().expose_provenance(), cpu) };
+        let slot = unsafe {
+            local::relayfs_helper_per_cpu_ptr(self.slots.as_ptr().expose_provenance(), cpu)
+        };
         // INVARIANT: `value` is valid as the caller promises.
         // SAFETY: `slot` is valid, and nobody else has access: `self` is borrowed exclusively.
         unsafe { slot.cast::<*const T>().write(value) };

@@ -30,11 +30,10 @@ impl Registration {
         superblock::set_owner(module);
         // SAFETY: The kernel's own kobject; the name is static.
         to_result(unsafe {
-            bindings::sysfs_create_mount_point(bindings::kernel_kobj, MOUNT_POINT.as_ptr().cast())
+            bindings::sysfs_create_mount_point(bindings::kernel_kobj, MOUNT_POINT.as_char_ptr())
         })?;
         // SAFETY: The type is static, and unregistered before the module goes.
-        let result =
-            to_result(unsafe { bindings::register_filesystem(superblock::fs_type()) });
+        let result = to_result(unsafe { bindings::register_filesystem(superblock::fs_type()) });
         if result.is_err() {
             remove_mount_point();
         }
@@ -55,9 +54,7 @@ const MOUNT_POINT: &CStr = c"relay";
 
 fn remove_mount_point() {
     // SAFETY: Made by `Registration::new()`.
-    unsafe {
-        bindings::sysfs_remove_mount_point(bindings::kernel_kobj, MOUNT_POINT.as_ptr().cast())
-    };
+    unsafe { bindings::sysfs_remove_mount_point(bindings::kernel_kobj, MOUNT_POINT.as_char_ptr()) };
 }
 
 /// A C structure the kernel wants to be static and writable, though it only reads it or guards its

@@ -38,7 +38,7 @@ impl WaitQueue {
                 unsafe {
                     bindings::__init_waitqueue_head(
                         head,
-                        c"relayfs".as_ptr().cast(),
+                        c"relayfs".as_char_ptr(),
                         kernel::static_lock_class!().as_ptr(),
                     )
                 }
@@ -56,7 +56,14 @@ impl WaitQueue {
     /// Wakes all that are queued. Not from NMI.
     pub(crate) fn wake_all(&self) {
         // SAFETY: Initialised in `new()`.
-        unsafe { bindings::__wake_up(self.head.get(), bindings::TASK_NORMAL, 0, core::ptr::null_mut()) };
+        unsafe {
+            bindings::__wake_up(
+                self.head.get(),
+                bindings::TASK_NORMAL,
+                0,
+                core::ptr::null_mut(),
+            )
+        };
     }
 
     /// Sleeps until `ready()`. `ready` is called in a state in which it must not sleep.
@@ -160,6 +167,9 @@ impl<T: OnSignal> Signal<T> {
         unsafe { bindings::irq_work_sync(self.work.get()) };
     }
 
+    /// # Safety
+    ///
+    /// `work` must be the field of a live signal that has an owner.
     unsafe extern "C" fn run(work: *mut bindings::irq_work) {
         // SAFETY: `work` is the field of a live `Signal`.
         let this = unsafe { kernel::container_of!(Opaque::cast_from(work), Self, work) };

@@ -8,11 +8,11 @@
 use crate::buffer::Buffer;
 use crate::channel::Hub;
 use core::sync::atomic::{AtomicBool, Ordering};
+use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::sync::{Arc, Mutex};
 use kernel::time::msecs_to_jiffies;
 use kernel::workqueue::{self, impl_has_delayed_work, new_delayed_work, DelayedWork, WorkItem};
-use kernel::new_mutex;
 
 /// Looks after the waiting readers of one channel.
 #[pin_data]

@@ -104,7 +104,7 @@ const fn spec(
     base: usize,
 ) -> local::fs_parameter_spec {
     local::fs_parameter_spec {
-        name: name.as_ptr().cast(),
+        name: name.to_bytes_with_nul().as_ptr(),
         type_: Some(type_),
         opt,
         flags: 0,
@@ -179,18 +179,25 @@ unsafe extern "C" fn free(fc: *mut local::fs_context) {
 /// # Safety
 ///
 /// `fc` must have been set up by [`init`], `param` be valid.
-unsafe extern "C" fn parse_param(fc: *mut local::fs_context, param: *mut local::fs_parameter) -> i32 {
+unsafe extern "C" fn parse_param(
+    fc: *mut local::fs_context,
+    param: *mut local::fs_parameter,
+) -> i32 {
     let mut result = core::mem::MaybeUninit::<local::fs_parse_result>::zeroed();
     // SAFETY: All are valid; the specifications end with an empty one.
     let opt = unsafe {
-        local::__fs_parse(&raw mut (*fc).log, SPECS.as_ptr(), param, result.as_mut_ptr())
+        local::__fs_parse(
+            &raw mut (*fc).log,
+            SPECS.as_ptr(),
+            param,
+            result.as_mut_ptr(),
+        )
     };
     if opt < 0 {
         return opt;
     }
     // SAFETY: The parser filled it, and any bits are a value of it.
-    let (result, asked) =
-        unsafe { (result.assume_init(), &mut *(*fc).fs_private.cast::<Asked>()) };
+    let (result, asked) = unsafe { (result.assume_init(), &mut *(*fc).fs_private.cast::<Asked>()) };
     // SAFETY: Which member is valid depends on the option's type; all are plain numbers.
     unsafe {
         match opt as u8 {

@@ -190,10 +190,7 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
 /// # Safety
 ///
 /// As the kernel calls it: an open file of ours, a valid iterator to copy to.
-unsafe extern "C" fn read_iter(
-    iocb: *mut bindings::kiocb,
-    to: *mut bindings::iov_iter,
-) -> isize {
+unsafe extern "C" fn read_iter(iocb: *mut bindings::kiocb, to: *mut bindings::iov_iter) -> isize {
     // SAFETY: As the caller promises.
     let (file, to) = unsafe { ((*iocb).ki_filp, IovIterDest::from_raw(to)) };
     // SAFETY: As the caller promises.

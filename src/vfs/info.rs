@@ -62,8 +62,7 @@ unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::f
 /// As the kernel calls it, with what [`open`] gave to `single_open()`.
 unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> i32 {
     // SAFETY: As the caller promises.
-    let (to, channel) =
-        unsafe { (SeqFile::from_raw(seq), &*(*seq).private.cast::<Channel>()) };
+    let (to, channel) = unsafe { (SeqFile::from_raw(seq), &*(*seq).private.cast::<Channel>()) };
     print(to, channel);
     0
 }
@@ -72,8 +71,20 @@ fn print(to: &SeqFile, channel: &Channel) {
     let config = channel.config();
     let geo = config.shape.geo;
     let smp = config.usage == Usage::Smp;
-    seq_print!(to, "channel: {}\n", kernel::str::BStr::from_bytes(channel.path().to_bytes()));
-    seq_print!(to, "mode: {}\n", if config.shape.overwrite { "overwrite" } else { "no-overwrite" });
+    seq_print!(
+        to,
+        "channel: {}\n",
+        kernel::str::BStr::from_bytes(channel.path().to_bytes())
+    );
+    seq_print!(
+        to,
+        "mode: {}\n",
+        if config.shape.overwrite {
+            "overwrite"
+        } else {
+            "no-overwrite"
+        }
+    );
     seq_print!(to, "usage: {}\n", if smp { "smp" } else { "global" });
     let packet = config.shape.delivery == Delivery::Packet;
     seq_print!(to, "delivery: {}\n", if packet { "packet" } else { "bulk" });

@@ -110,7 +110,11 @@ pub(super) unsafe fn new(
         (*inode).i_gid.val = owner.gid.unwrap_or(0);
         (*inode).i_generation = inherit;
         (*inode).i_private = KBox::into_raw(node).cast();
-        (*inode).i_op = if directory { DIR_OPS.get() } else { FILE_OPS.get() };
+        (*inode).i_op = if directory {
+            DIR_OPS.get()
+        } else {
+            FILE_OPS.get()
+        };
         (*inode).__bindgen_anon_3.i_fop = fops;
         if directory {
             // For "."; the parent's count is for "..".

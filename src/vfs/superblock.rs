@@ -14,7 +14,7 @@ static FS_TYPE: StaticOps<bindings::file_system_type> =
     // SAFETY: All zeroes is a file system type; the fields that must not be zero are set.
     StaticOps::new(unsafe {
         bindings::file_system_type {
-            name: c"relayfs".as_ptr().cast(),
+            name: c"relayfs".to_bytes_with_nul().as_ptr(),
             init_fs_context: Some(init_fs_context),
             kill_sb: Some(bindings::kill_anon_super),
             ..core::mem::zeroed()

@@ -72,9 +72,8 @@ impl Entry {
     fn create(self, name: &CStr, node: Node, owner: Owner) -> Result<Entry> {
         let directory = matches!(node, Node::Directory(_));
         // SAFETY: This is a directory of ours. On success its inode is locked.
-        let dentry = from_err_ptr(unsafe {
-            bindings::simple_start_creating(self.0, name.as_ptr().cast())
-        })?;
+        let dentry = unsafe { bindings::simple_start_creating(self.0, name.as_char_ptr()) };
+        let dentry = from_err_ptr(dentry)?;
         // SAFETY: The superblock is pinned.
         let inode = unsafe { inode::new((*self.0).d_sb, node, owner) };
         if let Ok(inode) = inode {
@@ -94,10 +93,8 @@ impl Entry {
     /// The directory `name` in this one, made if it is missing.
     fn enter(self, name: &CStr) -> Result<Entry> {
         // SAFETY: This is a directory of ours.
-        let found = from_err_ptr(unsafe {
-            local::relayfs_helper_lookup(self.0, name.as_ptr().cast())
-        });
-        match found {
+        let found = unsafe { local::relayfs_helper_lookup(self.0, name.as_char_ptr()) };
+        match from_err_ptr(found) {
             Ok(dentry) => {
                 let entry = Entry(dentry);
                 // SAFETY: All inodes of this file system are made by `inode::new()`.
@@ -157,7 +154,10 @@ impl Files {
         let mut parent = Entry(pin.root());
         let path = channel.path().to_bytes();
         let (dirs, name) = match path.iter().rposition(|&c| c == b'/') {
-            Some(at) => (path.get(..at), path.get(at.wrapping_add(1)..).unwrap_or_default()),
+            Some(at) => (
+                path.get(..at),
+                path.get(at.wrapping_add(1)..).unwrap_or_default(),
+            ),
             None => (None, path),
         };
         for dir in dirs.unwrap_or_default().split(|&c| c == b'/') {
@@ -188,7 +188,7 @@ impl Files {
     fn fill(&mut self, channel: &Arc<Channel>, name: &[u8]) -> Result {
         let config = channel.config();
         let directory = self.parent.create(
-            &*c_name(name, ".d")?,
+            &c_name(name, ".d")?,
             Node::directory(Kind::Channel),
             Owner::of_directory(config),
         )?;
@@ -205,17 +205,19 @@ impl Files {
             Owner::of_files(config),
         )?;
         let node = Node::Whole(channel.clone());
-        self.whole = Some(self.parent.create(
-            &*c_name(name, "")?,
-            node,
-            Owner::of_files(config),
-        )?);
+        self.whole = Some(
+            self.parent
+                .create(&c_name(name, "")?, node, Owner::of_files(config))?,
+        );
         Ok(())
     }
 
     /// With `TREE` locked.
     fn remove(&mut self) {
-        for entry in [self.whole.take(), self.directory.take()].into_iter().flatten() {
+        for entry in [self.whole.take(), self.directory.take()]
+            .into_iter()
+            .flatten()
+        {
             entry.remove();
         }
         self.parent.remove_if_empty();
@@ -233,7 +235,10 @@ impl Drop for Files {
 
 /// `name` with `suffix`, as C wants it.
 fn c_name(name: &[u8], suffix: &str) -> Result<CString> {
-    let mut bytes = KVec::with_capacity(name.len().wrapping_add(suffix.len()).wrapping_add(1), GFP_KERNEL)?;
+    let mut bytes = KVec::with_capacity(
+        name.len().wrapping_add(suffix.len()).wrapping_add(1),
+        GFP_KERNEL,
+    )?;
     bytes.extend_from_slice(name, GFP_KERNEL)?;
     bytes.extend_from_slice(suffix.as_bytes(), GFP_KERNEL)?;
     bytes.push(0, GFP_KERNEL)?;

@@ -27,7 +27,7 @@
 /* Index into &relayfs_meta.lost: why a record was not written. */
 #define RELAYFS_LOST_FULL	0	/* no free sub-buffer, in no-overwrite mode */
 #define RELAYFS_LOST_TOO_BIG	1	/* larger than a sub-buffer holds */
-#define RELAYFS_LOST_BUSY	2	/* every sub-buffer in use by interrupted writers or readers */
+#define RELAYFS_LOST_BUSY	2	/* all sub-buffers held by readers or unfinished writers */
 #define RELAYFS_LOST_CLOSED	3	/* the channel is closed */
 #define RELAYFS_LOST_CAUSES	4
 

@@ -127,8 +127,11 @@ TEST_F(mmap, data_and_counts_are_those_written)
 	EXPECT_EQ((sub[1].commit - sub[1].base) & 0xffffffff, 2000);
 	EXPECT_LE(sub[0].begin, sub[0].end);
 	EXPECT_EQ(record_check((void *)(map + m->data_offset), 4000), 100);
-	for (int i = 0; i < 20; i++)
-		EXPECT_EQ(record_check((void *)(map + m->data_offset + SUBBUF + i * 100), 100), 100);
+	for (int i = 0; i < 20; i++) {
+		void *at = map + m->data_offset + SUBBUF + i * 100;
+
+		EXPECT_EQ(record_check(at, 100), 100);
+	}
 	EXPECT_EQ(read(self->fd, b, 4000), 4000);
 	EXPECT_EQ(m->consumed, SUBBUF);
 	EXPECT_EQ(m->read_records, 40);

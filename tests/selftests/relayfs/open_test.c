@@ -123,7 +123,9 @@ TEST_F(open, a_failure_leaves_no_directory)
 
 TEST_F(open, bad_paths)
 {
-	static const char *const bad[] = { "", "/", "/abs", "a/", "a//b", ".", "..", "a/../b", "./a" };
+	static const char *const bad[] = {
+		"", "/", "/abs", "a/", "a//b", ".", "..", "a/../b", "./a"
+	};
 	char name[1200];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {

@@ -74,7 +74,8 @@ TEST_F(read, descriptors_share_one_position)
 
 TEST_F(read, a_fault_loses_nothing)
 {
-	char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
 	char b[16] = "";
 
 	ASSERT_NE(map, MAP_FAILED);
