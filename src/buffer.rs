@@ -53,9 +53,8 @@ impl Pages {
     fn new(count: usize, node: i32) -> Result<Self> {
         let mut pages = Unmapped(KVVec::with_capacity(count, GFP_KERNEL)?);
         while pages.0.len() < count {
-            // SAFETY: Sleeping is allowed; order 0.
-            let page =
-                unsafe { bindings::alloc_pages_node_noprof(node, local::RELAYFS_GFP_PAGES, 0) };
+            // SAFETY: Sleeping is allowed.
+            let page = unsafe { local::relayfs_helper_alloc_page(node) };
             pages
                 .0
                 .push(NonNull::new(page).ok_or(ENOMEM)?, GFP_KERNEL)?;

@@ -2,13 +2,22 @@
 /* Inline C that Rust cannot call, wrapped; alphabetical. */
 
 #include <linux/cpumask.h>
+#include <linux/gfp.h>
 #include <linux/namei.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/security.h>
 #include <linux/topology.h>
 #include <linux/wait.h>
 
 #include "bindings/helper.h"
+
+/* Fail rather than call the OOM killer, and say nothing. */
+struct page *relayfs_helper_alloc_page(int node)
+{
+	return alloc_pages_node(node, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN |
+				__GFP_RETRY_MAYFAIL, 0);
+}
 
 bool relayfs_helper_cpu_possible(unsigned int cpu)
 {
@@ -23,6 +32,11 @@ int relayfs_helper_cpu_to_node(unsigned int cpu)
 struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name)
 {
 	return lookup_noperm_positive_unlocked(&QSTR(name), parent);
+}
+
+int relayfs_helper_locked_down(void)
+{
+	return security_locked_down(LOCKDOWN_TRACEFS);
 }
 
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu)

@@ -14,16 +14,14 @@
 #include <linux/vmalloc.h>
 #include <uapi/linux/relayfs.h>
 
-/* How buffer pages are allocated: fail rather than call the OOM killer, and say nothing. */
-static const gfp_t RELAYFS_GFP_PAGES = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN |
-				       __GFP_RETRY_MAYFAIL;
-
 /* Casts that bindgen does not evaluate. */
 static const int RELAYFS_IOCB_NOWAIT = (__force int)IOCB_NOWAIT;
 
+struct page *relayfs_helper_alloc_page(int node);
 bool relayfs_helper_cpu_possible(unsigned int cpu);
 int relayfs_helper_cpu_to_node(unsigned int cpu);
 struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name);
+int relayfs_helper_locked_down(void);
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu);
 void relayfs_helper_preempt_disable(void);
 void relayfs_helper_preempt_enable(void);

@@ -144,7 +144,7 @@ pub(super) fn operations(node: &Node) -> *const bindings::file_operations {
 /// Refuses when the kernel is locked down that far. As tracefs: tracing data may hold secrets.
 pub(super) fn check_lockdown() -> Result {
     // SAFETY: No conditions.
-    to_result(unsafe { bindings::security_locked_down(bindings::lockdown_reason_LOCKDOWN_TRACEFS) })
+    to_result(unsafe { local::relayfs_helper_locked_down() })
 }
 
 /// # Safety

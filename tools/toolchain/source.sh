@@ -88,3 +88,33 @@ unpack_source() {
 		tar -xO --wildcards '*/linux-source-*.tar.xz' |
 		tar -xJ -C linux --strip-components=1
 }
+
+# configure_and_build DIR NAME FRAGMENT...: a whole kernel from the fragments in
+# tests/kernels.  What they ask for and do not get is an error: Kconfig drops
+# what it cannot have without a word.
+configure_and_build() {
+	local dir=$1 name=$2 fragment lost
+	shift 2
+	find_kernel
+	fetch_source
+	for fragment; do
+		cat "$CHECKOUT/tests/kernels/$fragment.config"
+	done >"$dir/wanted.config"
+	echo "CONFIG_LOCALVERSION=\"-relayfs-$name\"" >>"$dir/wanted.config"
+	kernel_make "$dir" KCONFIG_ALLCONFIG="$dir/wanted.config" allnoconfig
+	lost=$(grep -E '^CONFIG_' "$dir/wanted.config" | grep -vxFf "$dir/.config" || true)
+	if [[ -n $lost ]]; then
+		echo "$lost" >>"$LOG"
+		log_failure "configuring the $name kernel (options it cannot have)" 1
+	fi
+	say "building the $name kernel (about 12 minutes on 2 processors)"
+	kernel_make "$dir" "-j$(nproc)" bzImage modules
+	cp "$dir/arch/x86/boot/bzImage" "$dir/vmlinuz"
+}
+
+kernel_make() {
+	local dir=$1 args
+	shift
+	mapfile -t args < <(kernel_make_args)
+	logged "make $*" make -C "$SOURCE" O="$dir" "${args[@]}" KBUILD_BUILD_TIMESTAMP=0 "$@"
+}

@@ -10,6 +10,10 @@
 
 kernel_inputs() { :; }
 
+kernel_make_args() {
+	echo "CC=$KERNEL_CC"
+}
+
 kernel_prepare() {
 	local dir=$1 packages
 	find_kernel
