@@ -89,19 +89,25 @@ with_debootstrap() {
 	chroot "$dir" apt-get clean
 }
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-mirror=$(find_mirror)
-echo "mirror: ${mirror:-the default}"
-if command -v mmdebstrap; then
-	with_mmdebstrap "$mirror"
-else
-	with_debootstrap "$mirror"
-fi
-add_kernel_suite "$mirror"
-# For the prompt of a shell inside.
-echo relayfs >"$dir/etc/debian_chroot"
-# compiler_versions, but of the root.
-declare -f compiler_versions >"$scratch/versions"
-{ declare -p KERNEL_CC KERNEL_LLVM; cat "$scratch/versions"; echo compiler_versions; } |
-	chroot "$dir" /bin/bash >"$dir$ROOT_MARKER"
+main() {
+	local mirror
+	scratch=$(mktemp -d)
+	trap 'rm -rf "$scratch"' EXIT
+	mirror=$(find_mirror)
+	echo "mirror: ${mirror:-the default}"
+	if command -v mmdebstrap; then
+		with_mmdebstrap "$mirror"
+	else
+		with_debootstrap "$mirror"
+	fi
+	add_kernel_suite "$mirror"
+	# For the prompt of a shell inside.
+	echo relayfs >"$dir/etc/debian_chroot"
+	# compiler_versions, but of the root.
+	declare -f compiler_versions >"$scratch/versions"
+	{ declare -p KERNEL_CC KERNEL_LLVM; cat "$scratch/versions"; echo compiler_versions; } |
+		chroot "$dir" /bin/bash >"$dir$ROOT_MARKER"
+}
+
+# A function, for the reason given in enter.
+main; exit
