@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reads the channel of systrace.ko: prints its records as lines, checks that none is doubled or out
+ * of order, counts those that are missing, and ends with a summary. See usage() and systrace.h.
+ */
+
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "systrace.h"
+
+#define MAX_CPUS	4096
+#define BUFFER_SIZE	(256 * 1024)
+#define NS_PER_S	1000000000ULL
+
+/* One CPU's file, and what was found in it. */
+struct source {
+	unsigned int cpu;
+	int fd;
+	bool ended;
+	uint64_t next_seq;
+	uint64_t records, bytes, lost;
+	/* What was read and not yet looked at: the end of the last read may be part of a record. */
+	size_t held;
+	char *buffer;
+};
+
+static struct source sources[MAX_CPUS];
+static struct pollfd polls[MAX_CPUS];
+static nfds_t n_sources;
+
+static bool quiet, lives_only;
+static unsigned long lines_per_s = 200;
+static uint64_t until = UINT64_MAX;	/* CLOCK_MONOTONIC in ns */
+static volatile sig_atomic_t stopped;
+
+static void usage(void)
+{
+	fputs("usage: systrace_read [-q] [-p] [-r LINES] [-t SECONDS] [FOLDER]\n"
+	      "  -q  only the summary\n"
+	      "  -p  only processes: programs started and ended\n"
+	      "  -r  print at most LINES per second (default: 200; 0: all)\n"
+	      "  -t  end after SECONDS (default: with the channel, or at ^C)\n"
+	      "FOLDER is the channel's (default: /sys/kernel/relay/systrace.d).\n"
+	      "The exit status is 1 if a record is corrupt, doubled or out of order.\n", stderr);
+	exit(2);
+}
+
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+static void on_signal(int number)
+{
+	stopped = number;
+}
+
+/* What a record of a type is at least long. */
+static size_t least_len(unsigned int type)
+{
+	switch (type) {
+	case SYSTRACE_SWITCH:		return sizeof(struct systrace_switch);
+	case SYSTRACE_EXEC:		return sizeof(struct systrace_exec) + 8;
+	case SYSTRACE_EXIT:		return sizeof(struct systrace_exit);
+	case SYSTRACE_SYS_ENTER:	return sizeof(struct systrace_sys_enter);
+	case SYSTRACE_SYS_EXIT:		return sizeof(struct systrace_sys_exit);
+	}
+	return SIZE_MAX;
+}
+
+/* Whether there is room for a line this second; says how many there was no room for. */
+static bool may_print(void)
+{
+	static unsigned long printed, left_out;
+	static uint64_t second;
+	uint64_t this_second = now() / NS_PER_S;
+
+	if (this_second != second) {
+		if (left_out)
+			printf("(%lu more)\n", left_out);
+		second = this_second;
+		printed = 0;
+		left_out = 0;
+	}
+	if (lines_per_s && printed >= lines_per_s) {
+		left_out++;
+		return false;
+	}
+	printed++;
+	return true;
+}
+
+static void print(const struct systrace_head *head)
+{
+	const union {
+		struct systrace_switch to;
+		struct systrace_exec exec;
+		struct systrace_exit exit;
+		struct systrace_sys_enter enter;
+		struct systrace_sys_exit ret;
+	} *rec = (const void *)head;
+	const __u64 *args = rec->enter.args;
+
+	printf("[%5llu.%06llu] cpu%u %u/%u ", head->time / NS_PER_S, head->time % NS_PER_S / 1000,
+	       head->cpu, head->tgid, head->pid);
+	switch (head->type) {
+	case SYSTRACE_SWITCH:
+		printf("switch to %u (%s), state %#x\n", rec->to.next_pid, rec->to.next_comm,
+		       rec->to.prev_state);
+		break;
+	case SYSTRACE_EXEC:
+		printf("exec %s\n", rec->exec.filename);
+		break;
+	case SYSTRACE_EXIT:
+		printf("exit (%s), status %u, signal %u%s\n", rec->exit.comm,
+		       rec->exit.code >> 8 & 0xff, rec->exit.code & 0x7f,
+		       rec->exit.group_dead ? "" : ", a thread");
+		break;
+	case SYSTRACE_SYS_ENTER:
+		printf("syscall %lld(%#llx, %#llx, %#llx, %#llx, %#llx, %#llx)\n", rec->enter.nr,
+		       args[0], args[1], args[2], args[3], args[4], args[5]);
+		break;
+	case SYSTRACE_SYS_EXIT:
+		printf("syscall %lld = %lld\n", rec->ret.nr, rec->ret.ret);
+		break;
+	}
+}
+
+static bool is_wanted(const struct systrace_head *head)
+{
+	/* Each of our own records that is printed would make more of them. */
+	if (quiet || head->tgid == (__u32)getpid())
+		return false;
+	return !lives_only || head->type == SYSTRACE_EXEC || head->type == SYSTRACE_EXIT;
+}
+
+static void check(const struct source *source, const struct systrace_head *head)
+{
+	const char *wrong = NULL;
+
+	if (head->type >= SYSTRACE_TYPES)
+		wrong = "unknown type";
+	else if (head->len < least_len(head->type) || head->len % 8)
+		wrong = "impossible length";
+	else if (head->cpu != source->cpu)
+		wrong = "another CPU's record";
+	else if (head->seq < source->next_seq)
+		wrong = "doubled or out of order";
+	if (wrong)
+		errx(1, "cpu%u: corrupt record after %llu: %s (seq %llu where %llu is next, cpu %u, type %u, len %u)",
+		     source->cpu, (unsigned long long)source->records, wrong, head->seq,
+		     (unsigned long long)source->next_seq, head->cpu, head->type, head->len);
+}
+
+/* Looks at all whole records held. Whether there may be more that count. */
+static bool decode(struct source *source)
+{
+	const char *at = source->buffer;
+	bool on = true;
+
+	while (on && source->held >= sizeof(struct systrace_head)) {
+		const struct systrace_head *head = (const void *)at;
+
+		check(source, head);
+		if (source->held < head->len)
+			break;
+		source->lost += head->seq - source->next_seq;
+		source->next_seq = head->seq + 1;
+		source->records++;
+		source->bytes += head->len;
+		if (is_wanted(head) && may_print())
+			print(head);
+		/* Who traces the reader too would never come to an end otherwise. */
+		on = head->time < until;
+		at += head->len;
+		source->held -= head->len;
+	}
+	memmove(source->buffer, at, source->held);
+	return on;
+}
+
+/* Reads until there is nothing now. */
+static void drain(struct source *source)
+{
+	ssize_t n;
+
+	do {
+		n = read(source->fd, source->buffer + source->held, BUFFER_SIZE - source->held);
+		if (n < 0) {
+			if (errno != EAGAIN && errno != EINTR)
+				err(1, "cpu%u: read", source->cpu);
+			return;
+		}
+		source->held += n;
+		if (!decode(source))
+			return;
+	} while (n);
+
+	if (source->held)
+		errx(1, "cpu%u: ends inside a record", source->cpu);
+	source->ended = true;
+}
+
+static void add(int folder, const char *name, unsigned int cpu)
+{
+	struct source *source = &sources[n_sources];
+
+	if (n_sources == MAX_CPUS)
+		errx(1, "more than %u CPUs", MAX_CPUS);
+	source->cpu = cpu;
+	source->fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (source->fd < 0)
+		err(1, "%s", name);
+	source->buffer = malloc(BUFFER_SIZE);
+	if (!source->buffer)
+		err(1, "malloc");
+	n_sources++;
+}
+
+static int by_cpu(const void *a, const void *b)
+{
+	const struct source *x = a, *y = b;
+
+	return (x->cpu > y->cpu) - (x->cpu < y->cpu);
+}
+
+static void open_all(const char *path)
+{
+	const struct dirent *entry;
+	DIR *dir = opendir(path);
+
+	if (!dir)
+		err(1, "%s", path);
+	while ((entry = readdir(dir))) {
+		unsigned int cpu;
+
+		if (sscanf(entry->d_name, "cpu%u", &cpu) == 1)
+			add(dirfd(dir), entry->d_name, cpu);
+	}
+	closedir(dir);
+	if (!n_sources)
+		errx(1, "%s: no cpuN in it", path);
+	qsort(sources, n_sources, sizeof(sources[0]), by_cpu);
+}
+
+/* How long poll(2) may wait, in ms: up to 1 s, as a signal may come just before it. */
+static int patience(void)
+{
+	uint64_t t = now(), left = until > t ? until - t : 0;
+
+	return left > NS_PER_S ? 1000 : (left + 999999) / 1000000;
+}
+
+static void follow(void)
+{
+	for (nfds_t left = n_sources; left;) {
+		bool last;
+
+		/* A negative descriptor is passed over. */
+		for (nfds_t i = 0; i < n_sources; i++)
+			polls[i] = (struct pollfd) {
+				.fd = sources[i].ended ? -1 : sources[i].fd,
+				.events = POLLIN,
+			};
+		if (poll(polls, n_sources, patience()) < 0 && errno != EINTR)
+			err(1, "poll");
+		if (stopped && until > now())
+			until = now();
+		last = now() >= until;
+		for (nfds_t i = 0; i < n_sources; i++) {
+			if (sources[i].ended || (!polls[i].revents && !last))
+				continue;
+			drain(&sources[i]);
+			left -= sources[i].ended;
+		}
+		fflush(stdout);
+		if (last)
+			return;
+	}
+}
+
+static void print_row(const char *name, const struct source *row)
+{
+	printf("%-8s %12llu %14llu %12llu\n", name, (unsigned long long)row->records,
+	       (unsigned long long)row->bytes, (unsigned long long)row->lost);
+}
+
+static void summarise(void)
+{
+	struct source total = { 0 };
+	char name[16];
+
+	printf("%-8s %12s %14s %12s\n", "buffer", "records", "bytes", "missing");
+	for (nfds_t i = 0; i < n_sources; i++) {
+		snprintf(name, sizeof(name), "cpu%u", sources[i].cpu);
+		print_row(name, &sources[i]);
+		total.records += sources[i].records;
+		total.bytes += sources[i].bytes;
+		total.lost += sources[i].lost;
+	}
+	print_row("total", &total);
+}
+
+static unsigned long number(const char *text)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || end == text || *end || value > 1000000000)
+		usage();
+	return value;
+}
+
+int main(int argc, char *argv[])
+{
+	const struct sigaction action = { .sa_handler = on_signal };
+	const char *path = "/sys/kernel/relay/systrace.d";
+	int option;
+
+	while ((option = getopt(argc, argv, "qpr:t:")) != -1) {
+		switch (option) {
+		case 'q':
+			quiet = true;
+			break;
+		case 'p':
+			lives_only = true;
+			break;
+		case 'r':
+			lines_per_s = number(optarg);
+			break;
+		case 't':
+			until = now() + number(optarg) * NS_PER_S;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (argc - optind > 1)
+		usage();
+	if (optind < argc)
+		path = argv[optind];
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	open_all(path);
+	follow();
+	summarise();
+	return 0;
+}
