@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Reads the channel of systrace.ko: prints its records as lines, checks that none is doubled or out
- * of order, counts those that are missing, and ends with a summary. See usage() and systrace.h.
+ * of order, counts those that are missing, and ends with a summary. See explain() and systrace.h.
  */
 
 #include <dirent.h>
@@ -22,14 +22,19 @@
 #define MAX_CPUS	4096
 #define BUFFER_SIZE	(256 * 1024)
 #define NS_PER_S	1000000000ULL
+/*
+ * How long to let records gather before looking again. This program is traced too: reading makes
+ * records, and if it came back at once for these it would be busy with itself for ever.
+ */
+#define PAUSE_NS	20000000
 
 /* One CPU's file, and what was found in it. */
 struct source {
 	unsigned int cpu;
 	int fd;
 	bool ended;
-	uint64_t next_seq;
-	uint64_t records, bytes, lost;
+	__u64 next_seq;
+	__u64 records, bytes, lost;
 	/* What was read and not yet looked at: the end of the last read may be part of a record. */
 	size_t held;
 	char *buffer;
@@ -41,10 +46,9 @@ static nfds_t n_sources;
 
 static bool quiet, lives_only;
 static unsigned long lines_per_s = 200;
-static uint64_t until = UINT64_MAX;	/* CLOCK_MONOTONIC in ns */
-static volatile sig_atomic_t stopped;
+static __u64 until = ~0ULL;	/* CLOCK_MONOTONIC in ns */
 
-static void usage(void)
+static void explain(void)
 {
 	fputs("usage: systrace_read [-q] [-p] [-r LINES] [-t SECONDS] [FOLDER]\n"
 	      "  -q  only the summary\n"
@@ -52,21 +56,17 @@ static void usage(void)
 	      "  -r  print at most LINES per second (default: 200; 0: all)\n"
 	      "  -t  end after SECONDS (default: with the channel, or at ^C)\n"
 	      "FOLDER is the channel's (default: /sys/kernel/relay/systrace.d).\n"
+	      "One at a time: several readers would share what there is, in pieces.\n"
 	      "The exit status is 1 if a record is corrupt, doubled or out of order.\n", stderr);
 	exit(2);
 }
 
-static uint64_t now(void)
+static __u64 now(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
-static void on_signal(int number)
-{
-	stopped = number;
 }
 
 /* What a record of a type is at least long. */
@@ -86,8 +86,8 @@ static size_t least_len(unsigned int type)
 static bool may_print(void)
 {
 	static unsigned long printed, left_out;
-	static uint64_t second;
-	uint64_t this_second = now() / NS_PER_S;
+	static __u64 second;
+	__u64 this_second = now() / NS_PER_S;
 
 	if (this_second != second) {
 		if (left_out)
@@ -160,19 +160,20 @@ static void check(const struct source *source, const struct systrace_head *head)
 		wrong = "another CPU's record";
 	else if (head->seq < source->next_seq)
 		wrong = "doubled or out of order";
-	if (wrong)
-		errx(1, "cpu%u: corrupt record after %llu: %s (seq %llu where %llu is next, cpu %u, type %u, len %u)",
-		     source->cpu, (unsigned long long)source->records, wrong, head->seq,
-		     (unsigned long long)source->next_seq, head->cpu, head->type, head->len);
+	if (!wrong)
+		return;
+	warnx("cpu%u: number %llu (%llu is next), cpu %u, type %u, length %u", source->cpu,
+	      head->seq, source->next_seq, head->cpu, head->type, head->len);
+	errx(1, "cpu%u: corrupt record after %llu: %s", source->cpu, source->records, wrong);
 }
 
-/* Looks at all whole records held. Whether there may be more that count. */
+/* Looks at all whole records held. Whether all were from before the end. */
 static bool decode(struct source *source)
 {
 	const char *at = source->buffer;
-	bool on = true;
+	bool in_time = true;
 
-	while (on && source->held >= sizeof(struct systrace_head)) {
+	while (source->held >= sizeof(struct systrace_head)) {
 		const struct systrace_head *head = (const void *)at;
 
 		check(source, head);
@@ -184,35 +185,37 @@ static bool decode(struct source *source)
 		source->bytes += head->len;
 		if (is_wanted(head) && may_print())
 			print(head);
-		/* Who traces the reader too would never come to an end otherwise. */
-		on = head->time < until;
+		in_time = head->time < until;
 		at += head->len;
 		source->held -= head->len;
 	}
 	memmove(source->buffer, at, source->held);
-	return on;
+	return in_time;
 }
 
-/* Reads until there is nothing now. */
-static void drain(struct source *source)
+/*
+ * Reads what there is now; if it is the last time, until the end is reached. Whether it was as much
+ * as could be read at once, so that there may be more.
+ */
+static bool drain(struct source *source, bool last)
 {
+	size_t room;
 	ssize_t n;
 
 	do {
-		n = read(source->fd, source->buffer + source->held, BUFFER_SIZE - source->held);
+		room = BUFFER_SIZE - source->held;
+		n = read(source->fd, source->buffer + source->held, room);
 		if (n < 0) {
-			if (errno != EAGAIN && errno != EINTR)
+			if (errno != EAGAIN)
 				err(1, "cpu%u: read", source->cpu);
-			return;
+			return false;
 		}
 		source->held += n;
-		if (!decode(source))
-			return;
-	} while (n);
-
-	if (source->held)
-		errx(1, "cpu%u: ends inside a record", source->cpu);
-	source->ended = true;
+		if (!n && source->held)
+			errx(1, "cpu%u: ends inside a record", source->cpu);
+		source->ended = !n;
+	} while (decode(source) && last && n);
+	return (size_t)n == room;
 }
 
 static void add(int folder, const char *name, unsigned int cpu)
@@ -257,46 +260,47 @@ static void open_all(const char *path)
 	qsort(sources, n_sources, sizeof(sources[0]), by_cpu);
 }
 
-/* How long poll(2) may wait, in ms: up to 1 s, as a signal may come just before it. */
-static int patience(void)
+/* Waits for something to read. False: for the last time. */
+static bool wait_for_data(const sigset_t *signals, bool more)
 {
-	uint64_t t = now(), left = until > t ? until - t : 0;
+	const struct timespec pause = { .tv_nsec = more ? 0 : PAUSE_NS };
 
-	return left > NS_PER_S ? 1000 : (left + 999999) / 1000000;
+	/* Signals are blocked: here is where they are noticed. */
+	if (sigtimedwait(signals, NULL, &pause) > 0)
+		until = now();
+	for (nfds_t i = 0; i < n_sources; i++)
+		/* A negative descriptor is passed over. */
+		polls[i] = (struct pollfd) {
+			.fd = sources[i].ended ? -1 : sources[i].fd,
+			.events = POLLIN,
+		};
+	if (poll(polls, n_sources, until > now() ? 100 : 0) < 0)
+		err(1, "poll");
+	return until > now();
 }
 
-static void follow(void)
+static void follow(const sigset_t *signals)
 {
-	for (nfds_t left = n_sources; left;) {
-		bool last;
+	bool going = true, more = false;
+	nfds_t left = n_sources;
 
-		/* A negative descriptor is passed over. */
-		for (nfds_t i = 0; i < n_sources; i++)
-			polls[i] = (struct pollfd) {
-				.fd = sources[i].ended ? -1 : sources[i].fd,
-				.events = POLLIN,
-			};
-		if (poll(polls, n_sources, patience()) < 0 && errno != EINTR)
-			err(1, "poll");
-		if (stopped && until > now())
-			until = now();
-		last = now() >= until;
+	while (going && left) {
+		going = wait_for_data(signals, more);
+		more = false;
 		for (nfds_t i = 0; i < n_sources; i++) {
-			if (sources[i].ended || (!polls[i].revents && !last))
+			if (sources[i].ended || (going && !polls[i].revents))
 				continue;
-			drain(&sources[i]);
+			more |= drain(&sources[i], !going);
 			left -= sources[i].ended;
 		}
 		fflush(stdout);
-		if (last)
-			return;
 	}
 }
 
 static void print_row(const char *name, const struct source *row)
 {
-	printf("%-8s %12llu %14llu %12llu\n", name, (unsigned long long)row->records,
-	       (unsigned long long)row->bytes, (unsigned long long)row->lost);
+	printf("%-8s %12llu %14llu %12llu\n", name, row->records,
+	       row->bytes, row->lost);
 }
 
 static void summarise(void)
@@ -323,14 +327,14 @@ static unsigned long number(const char *text)
 	errno = 0;
 	value = strtoul(text, &end, 10);
 	if (errno || end == text || *end || value > 1000000000)
-		usage();
+		explain();
 	return value;
 }
 
 int main(int argc, char *argv[])
 {
-	const struct sigaction action = { .sa_handler = on_signal };
 	const char *path = "/sys/kernel/relay/systrace.d";
+	sigset_t signals;
 	int option;
 
 	while ((option = getopt(argc, argv, "qpr:t:")) != -1) {
@@ -348,17 +352,19 @@ int main(int argc, char *argv[])
 			until = now() + number(optarg) * NS_PER_S;
 			break;
 		default:
-			usage();
+			explain();
 		}
 	}
 	if (argc - optind > 1)
-		usage();
+		explain();
 	if (optind < argc)
 		path = argv[optind];
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 	open_all(path);
-	follow();
+	follow(&signals);
 	summarise();
 	return 0;
 }
