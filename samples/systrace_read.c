@@ -23,8 +23,9 @@
 #define BUFFER_SIZE	(256 * 1024)
 #define NS_PER_S	1000000000ULL
 /*
- * How long to let records gather before looking again. This program is traced too: reading makes
- * records, and if it came back at once for these it would be busy with itself for ever.
+ * This program is traced too: each of its system calls makes records. So there must be none that is
+ * made for each record, and some time for records to gather before it looks again, or it would be
+ * busy with itself for ever.
  */
 #define PAUSE_NS	20000000
 
@@ -46,7 +47,9 @@ static nfds_t n_sources;
 
 static bool quiet, lives_only;
 static unsigned long lines_per_s = 200;
-static __u64 until = ~0ULL;	/* CLOCK_MONOTONIC in ns */
+/* CLOCK_MONOTONIC in ns: when to end, when this look at the buffers began. */
+static __u64 until = ~0ULL, round_began;
+static __u32 own_tgid;
 
 static void explain(void)
 {
@@ -87,7 +90,7 @@ static bool may_print(void)
 {
 	static unsigned long printed, left_out;
 	static __u64 second;
-	__u64 this_second = now() / NS_PER_S;
+	__u64 this_second = round_began / NS_PER_S;
 
 	if (this_second != second) {
 		if (left_out)
@@ -142,8 +145,7 @@ static void print(const struct systrace_head *head)
 
 static bool is_wanted(const struct systrace_head *head)
 {
-	/* Each of our own records that is printed would make more of them. */
-	if (quiet || head->tgid == (__u32)getpid())
+	if (quiet || head->tgid == own_tgid)
 		return false;
 	return !lives_only || head->type == SYSTRACE_EXEC || head->type == SYSTRACE_EXIT;
 }
@@ -276,7 +278,8 @@ static bool wait_for_data(const sigset_t *signals, bool more)
 		};
 	if (poll(polls, n_sources, until > now() ? 100 : 0) < 0)
 		err(1, "poll");
-	return until > now();
+	round_began = now();
+	return until > round_began;
 }
 
 static void follow(const sigset_t *signals)
@@ -359,6 +362,7 @@ int main(int argc, char *argv[])
 		explain();
 	if (optind < argc)
 		path = argv[optind];
+	own_tgid = getpid();
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
