@@ -144,6 +144,7 @@ impl Channel {
             buffer.wait.wake_all();
         }
         self.hub.wait.wake_all();
+        self.ticker.stop();
     }
 
     /// Writes one record of `len` bytes. Any context. A length that cannot be is refused before

@@ -9,6 +9,7 @@
 #include <linux/security.h>
 #include <linux/topology.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "bindings/helper.h"
 
@@ -34,6 +35,11 @@ struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name)
 	return lookup_noperm_positive_unlocked(&QSTR(name), parent);
 }
 
+void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t func)
+{
+	INIT_DELAYED_WORK(work, func);
+}
+
 int relayfs_helper_locked_down(void)
 {
 	return security_locked_down(LOCKDOWN_TRACEFS);
@@ -52,6 +58,11 @@ void relayfs_helper_preempt_disable(void)
 void relayfs_helper_preempt_enable(void)
 {
 	preempt_enable();
+}
+
+void relayfs_helper_queue_delayed_work(struct delayed_work *work, unsigned long delay)
+{
+	queue_delayed_work(system_dfl_wq, work, delay);
 }
 
 void *relayfs_helper_this_cpu_ptr(unsigned long slots)

@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/relayfs_fs.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/relayfs.h>
 
 /* Casts that bindgen does not evaluate. */
@@ -21,10 +22,12 @@ struct page *relayfs_helper_alloc_page(int node);
 bool relayfs_helper_cpu_possible(unsigned int cpu);
 int relayfs_helper_cpu_to_node(unsigned int cpu);
 struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name);
+void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);
 int relayfs_helper_locked_down(void);
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu);
 void relayfs_helper_preempt_disable(void);
 void relayfs_helper_preempt_enable(void);
+void relayfs_helper_queue_delayed_work(struct delayed_work *work, unsigned long delay);
 void *relayfs_helper_this_cpu_ptr(unsigned long slots);
 void *relayfs_helper_vmap(struct page **pages, unsigned int count);
 bool relayfs_helper_wq_has_sleeper(struct wait_queue_head *wq);

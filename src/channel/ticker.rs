@@ -5,31 +5,46 @@
 //! Writers tell readers of full sub-buffers only. While a reader waits, this looks at intervals
 //! whether a sub-buffer that is not full has something for it; writers need not do anything.
 
+use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::Hub;
-use core::sync::atomic::{AtomicBool, Ordering};
-use kernel::new_mutex;
+use core::pin::Pin;
+use kernel::bindings;
 use kernel::prelude::*;
-use kernel::sync::{Arc, Mutex};
+use kernel::sync::{new_spinlock, Arc, SpinLock};
 use kernel::time::msecs_to_jiffies;
-use kernel::workqueue::{self, impl_has_delayed_work, new_delayed_work, DelayedWork, WorkItem};
+use kernel::types::Opaque;
 
 /// Looks after the waiting readers of one channel.
-#[pin_data]
+///
+/// # Invariants
+///
+/// The work is queued only while the state is `Armed`.
+#[pin_data(PinnedDrop)]
 pub(crate) struct Ticker {
     interval: u32,
-    /// The buffers, until the channel is closed and drained of interest.
-    #[pin]
-    buffers: Mutex<KVVec<Arc<Buffer>>>,
+    buffers: KVVec<Arc<Buffer>>,
     hub: Arc<Hub>,
-    armed: AtomicBool,
     #[pin]
-    work: DelayedWork<Self>,
+    state: SpinLock<State>,
+    #[pin]
+    work: Opaque<bindings::delayed_work>,
 }
 
-impl_has_delayed_work! {
-    impl HasDelayedWork<Self> for Ticker { self.work }
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nobody waits.
+    Idle,
+    /// The work is queued or runs.
+    Armed,
+    /// The channel is closed: there is nothing to wait for.
+    Stopped,
 }
+
+// SAFETY: The work is only used through the kernel's functions, which may be called anywhere.
+unsafe impl Send for Ticker {}
+// SAFETY: As above.
+unsafe impl Sync for Ticker {}
 
 impl Ticker {
     pub(crate) fn new(interval: u32, buffers: &[Arc<Buffer>], hub: &Arc<Hub>) -> Result<Arc<Self>> {
@@ -40,59 +55,88 @@ impl Ticker {
         Arc::pin_init(
             pin_init!(Self {
                 interval,
-                buffers <- new_mutex!(own, "relayfs ticker"),
+                buffers: own,
                 hub: hub.clone(),
-                armed: AtomicBool::new(false),
-                work <- new_delayed_work!("relayfs ticker"),
+                state <- new_spinlock!(State::Idle, "relayfs ticker"),
+                work <- Opaque::ffi_init(|work| {
+                    // SAFETY: `work` is valid for writes.
+                    unsafe { local::relayfs_helper_init_delayed_work(work, Some(Self::run)) }
+                }),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// A reader is about to wait: look at intervals from now on, until nobody waits.
-    pub(crate) fn arm(self: &Arc<Self>) {
-        if !self.armed.swap(true, Ordering::AcqRel) {
+    /// A reader has queued itself: look at intervals from now on, until nobody waits. Must not be
+    /// called before it is queued, or it may be overlooked. Does not sleep.
+    pub(crate) fn arm(&self) {
+        let mut state = self.state.lock();
+        if *state == State::Idle {
+            *state = State::Armed;
             self.enqueue();
         }
     }
 
-    fn enqueue(self: &Arc<Self>) {
-        let _ = workqueue::system_unbound()
-            .enqueue_delayed(self.clone(), msecs_to_jiffies(self.interval));
+    /// From now on does nothing, and is not about to. Process context.
+    pub(crate) fn stop(&self) {
+        *self.state.lock() = State::Stopped;
+        // SAFETY: Initialised in `new()`. The work does not queue itself again: `run()` does so
+        // with the state locked and not stopped.
+        unsafe { bindings::cancel_delayed_work_sync(self.work.get()) };
+    }
+
+    /// With `state` locked, and armed.
+    fn enqueue(&self) {
+        let delay = msecs_to_jiffies(self.interval);
+        // SAFETY: Initialised in `new()`, and stopped before it is freed.
+        unsafe { local::relayfs_helper_queue_delayed_work(self.work.get(), delay) };
     }
 
     /// Wakes readers for which there is something. Says whether any waits.
     fn look(&self) -> bool {
-        let mut waiting = self.hub.wait.has_sleeper();
-        let mut for_hub = false;
-        for buffer in self.buffers.lock().iter() {
+        let waiting_for_all = self.hub.wait.has_sleeper();
+        let mut waiting = waiting_for_all;
+        let mut any = false;
+        for buffer in &self.buffers {
             let sleeper = buffer.wait.has_sleeper();
-            if (sleeper || waiting) && buffer.is_readable() {
-                for_hub = true;
+            if (sleeper || waiting_for_all) && buffer.is_readable() {
+                any = true;
                 buffer.wait.wake_all();
             }
             waiting |= sleeper;
         }
-        if for_hub {
+        if any {
             self.hub.wait.wake_all();
         }
         waiting
     }
+
+    /// # Safety
+    ///
+    /// `work` must be the work of a live ticker.
+    unsafe extern "C" fn run(work: *mut bindings::work_struct) {
+        // SAFETY: As the caller promises; the work is the first part of the delayed work.
+        let this = unsafe {
+            let delayed = kernel::container_of!(work, bindings::delayed_work, work);
+            &*kernel::container_of!(Opaque::cast_from(delayed), Self, work)
+        };
+        let mut state = this.state.lock();
+        // Looked at with the state locked: a reader that queues itself later than this look arms
+        // later, and finds the state idle.
+        let waiting = this.look();
+        if *state == State::Armed {
+            if waiting {
+                this.enqueue();
+            } else {
+                *state = State::Idle;
+            }
+        }
+    }
 }
 
-impl WorkItem for Ticker {
-    type Pointer = Arc<Self>;
-
-    fn run(this: Arc<Self>) {
-        if this.look() {
-            this.enqueue();
-            return;
-        }
-        // A reader that queues itself after the look either finds `armed` false and arms, or was
-        // too early for that and is found by looking again.
-        this.armed.store(false, Ordering::SeqCst);
-        if this.look() {
-            this.arm();
-        }
+#[pinned_drop]
+impl PinnedDrop for Ticker {
+    fn drop(self: Pin<&mut Self>) {
+        self.stop();
     }
 }

@@ -81,9 +81,13 @@ impl Source {
                 Outcome::Nothing if !wait => return Err(EAGAIN),
                 Outcome::Nothing => {}
             }
-            self.channel().ticker.arm();
-            self.wait()
-                .wait_interruptible(|| self.is_readable() || self.hub().is_closed())?;
+            self.wait().wait_interruptible(|| {
+                let ready = self.is_readable() || self.hub().is_closed();
+                if !ready {
+                    self.channel().ticker.arm();
+                }
+                ready
+            })?;
         }
     }
 
