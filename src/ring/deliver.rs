@@ -34,6 +34,7 @@ impl<R: Rmw> Ring<R> {
     /// Delivers all that is whole, in order.
     pub(crate) fn deliver(&self) {
         let state = &self.head().deliver.state;
+        nesting_point!(J);
         loop {
             if R::cmpxchg(state, IDLE, BUSY) {
                 break;
@@ -46,6 +47,7 @@ impl<R: Rmw> Ring<R> {
         }
         loop {
             while self.deliver_next() {}
+            nesting_point!(K);
             if R::cmpxchg(state, BUSY, IDLE) {
                 return;
             }
@@ -72,6 +74,7 @@ impl<R: Rmw> Ring<R> {
             }
             self.finish(subbuf, seq, records);
         }
+        nesting_point!(L);
         // ORDERING: deliver:A
         line.seq.store(seq.wrapping_add(1), Ordering::Release);
         true

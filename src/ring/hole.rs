@@ -46,6 +46,7 @@ impl<R: Rmw> Ring<R> {
             // SAFETY: The caller owns `pos .. pos + len` and `len >= MIN`.
             unsafe { self.write_bytes(pos, &node) };
             let new = (seq & 0xffff_ffff) << 32 | offset.wrapping_add(1);
+            nesting_point!(M);
             // ORDERING: hole:A
             if R::cmpxchg(holes, word, new) {
                 return;

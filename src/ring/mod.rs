@@ -49,6 +49,30 @@
 //! with their partners. The ring allocates nothing, calls nobody and knows nothing of waiting: what
 //! must be told to readers is returned ([`Committed::Notify`]).
 
+/// A place where an interrupt may bring another writer; the tests do, at each. The places:
+///
+/// | | |
+/// |---|---|
+/// | A | nothing read yet |
+/// | B | a position was read and may grow old |
+/// | C | reserved, not filled |
+/// | D | filled, not committed |
+/// | E | committed, not delivered |
+/// | F | the slot is decided, the position not moved |
+/// | G | the position moved into a sub-buffer that is not described yet |
+/// | H | the position moved out of a sub-buffer whose padding is not committed |
+/// | I | the slot is free and not decided |
+/// | J | a sub-buffer is whole, nobody delivers it yet |
+/// | K | nothing more to deliver, but still delivering |
+/// | L | counted, not delivered |
+/// | M | a hole is described, not in the list |
+macro_rules! nesting_point {
+    ($label:ident) => {
+        #[cfg(test)]
+        crate::ring::tests::nesting::at(stringify!($label));
+    };
+}
+
 mod claim;
 mod consume;
 mod deliver;
@@ -60,7 +84,7 @@ mod stats;
 mod switch;
 mod sync;
 
-#[cfg(all(test, not(MODULE)))]
+#[cfg(test)]
 mod tests;
 
 pub(crate) use self::consume::{Count, Cursor};

@@ -42,19 +42,19 @@ impl<R: Rmw> Ring<R> {
     /// May be called in any context.
     #[inline(always)]
     pub(crate) fn try_reserve(&self, len: u64) -> Option<Slot> {
-        // nesting point A: nothing read yet
+        nesting_point!(A);
         let pos = self.head().writer.pos.load(Ordering::Relaxed);
         // One less than what is in use, and all of it when the sub-buffer is not open yet: so an
         // unopened, a full and a closed (`room` is 0) sub-buffer all fail the one comparison.
         let used = self.geo.offset(pos.wrapping_sub(1));
         let (left, gone) = self.room.load(Ordering::Relaxed).overflowing_sub(used);
-        // nesting point B: a position that may grow old
+        nesting_point!(B);
         if !gone
             && len.wrapping_sub(1) < left
             // ORDERING: reserve:A
             && R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len))
         {
-            // nesting point C: reserved, not filled
+            nesting_point!(C);
             // INVARIANT: The exchange moved the position from `pos` by `len`, so the range is
             // ours alone; it ends at or before the end of the sub-buffer as `len <= left`.
             return Some(Slot { pos, len });
@@ -72,10 +72,10 @@ impl<R: Rmw> Ring<R> {
     #[inline(always)]
     pub(crate) fn add_committed(&self, pos: u64, n: u64) -> Committed {
         let subbuf = self.subbuf(self.geo.seq(pos));
-        // nesting point D: filled, not committed
+        nesting_point!(D);
         // ORDERING: commit:A
         let now = R::fetch_add(&subbuf.commit, n).wrapping_add(n);
-        // nesting point E: committed, not delivered
+        nesting_point!(E);
         if now & self.notify_mask == 0 {
             return self.committed_slow(now);
         }

@@ -80,6 +80,7 @@ impl<R: Rmw> Ring<R> {
             return Err(Cause::Busy);
         }
         let subbuf = self.subbuf(seq);
+        nesting_point!(I);
         match self.claim(seq).decide(seq) {
             Decision::Skipped => {
                 // Whether this exchange or another's moves on is all the same.
@@ -94,10 +95,12 @@ impl<R: Rmw> Ring<R> {
                 // position has moved into it.
                 let base = subbuf.commit.load(Ordering::Relaxed);
                 let begin = sync::now();
+                nesting_point!(F);
                 // ORDERING: reserve:A
                 if !R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len)) {
                     return Ok(None);
                 }
+                nesting_point!(G);
                 self.open(subbuf, seq, base, begin);
                 // INVARIANT: As in `try_reserve`; `len <= max_record()` fits an empty sub-buffer.
                 Ok(Some(Slot { pos, len }))
@@ -124,6 +127,7 @@ impl<R: Rmw> Ring<R> {
         if !R::cmpxchg(&self.head().writer.pos, pos, next) {
             return None;
         }
+        nesting_point!(H);
         // The padding is not committed yet, so the slot cannot be used again before this store.
         self.subbuf(seq).closed_at.store(pos, Ordering::Relaxed);
         Some(self.add_committed(pos, next.wrapping_sub(pos)))

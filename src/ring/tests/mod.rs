@@ -4,5 +4,6 @@
 
 mod basics;
 mod model;
+pub(crate) mod nesting;
 mod threads;
 mod world;

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Interrupts: at every labelled place of a writer another one is run, and in that another, to
+//! depth 4; then every byte and every count is checked.
+//!
+//! Nesting on one CPU is not what threads do: the inner writer runs to its end before the outer one
+//! goes on. So it is tested by calling.
+
+use super::world::{parse, record, World};
+use crate::ring::{Cursor, Owner};
+use std::cell::RefCell;
+
+type W = World<Owner>;
+
+const PLACES: [&str; 13] = [
+    "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Write(usize),
+    Discard,
+    Flush,
+}
+
+const ACTS: [Act; 5] = [
+    Act::Write(8),
+    Act::Write(40),
+    Act::Write(64),
+    Act::Discard,
+    Act::Flush,
+];
+
+/// At the `skip`-th time one of the next writers comes to `place`, `act` is done there.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    place: &'static str,
+    skip: usize,
+    act: Act,
+}
+
+/// What is still to be injected, and what was done so far.
+struct Script {
+    ring: *const W,
+    steps: Vec<Step>,
+    next: u32,
+    written: Vec<u32>,
+    refused: u64,
+    injected: usize,
+}
+
+thread_local! {
+    static SCRIPT: RefCell<Option<Script>> = const { RefCell::new(None) };
+}
+
+/// Called by the ring at each place.
+pub(crate) fn at(place: &'static str) {
+    let due = SCRIPT.with_borrow_mut(|script| {
+        let script = script.as_mut()?;
+        let step = script.steps.first_mut()?;
+        if step.place != place {
+            return None;
+        }
+        if step.skip > 0 {
+            step.skip -= 1;
+            return None;
+        }
+        script.injected += 1;
+        Some((script.ring, script.steps.remove(0).act))
+    });
+    if let Some((ring, act)) = due {
+        // SAFETY: `run()` keeps the ring while its script is set.
+        perform(unsafe { &*ring }, act);
+    }
+}
+
+fn number() -> u32 {
+    SCRIPT.with_borrow_mut(|s| {
+        let s = s.as_mut().unwrap();
+        s.next += 1;
+        s.next
+    })
+}
+
+fn note(written: Option<u32>) {
+    SCRIPT.with_borrow_mut(|s| {
+        let s = s.as_mut().unwrap();
+        match written {
+            Some(n) => s.written.push(n),
+            None => s.refused += 1,
+        }
+    });
+}
+
+fn perform(w: &W, act: Act) {
+    match act {
+        Act::Write(len) => {
+            let n = number();
+            note(w.write(&record(1, n, len)).is_ok().then_some(n));
+        }
+        Act::Discard => match w.reserve(16) {
+            Ok(slot) => {
+                // Something after it, so that it becomes a hole.
+                perform(w, Act::Write(8));
+                let _ = w.discard(slot);
+            }
+            Err(_) => note(None),
+        },
+        Act::Flush => {
+            let _ = w.flush();
+        }
+    }
+}
+
+/// Fills the ring up to `before` records of 24 bytes, then writes one of `len` under `steps`, then
+/// some more. The number of steps that were reached.
+fn run(before: usize, len: usize, overwrite: bool, steps: &[Step]) -> usize {
+    let w = W::new(64, 2, overwrite);
+    let mut c = Cursor::default();
+    let mut stream = Vec::new();
+    SCRIPT.set(Some(Script {
+        ring: &w,
+        steps: Vec::new(),
+        next: 0,
+        written: Vec::new(),
+        refused: 0,
+        injected: 0,
+    }));
+    for _ in 0..before {
+        perform(&w, Act::Write(24));
+        if !overwrite {
+            stream.extend(w.read(&mut c, usize::MAX));
+        }
+    }
+    SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().steps = steps.to_vec());
+    perform(&w, Act::Write(len));
+    perform(&w, Act::Discard);
+    SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().steps.clear());
+    stream.extend(w.read(&mut c, usize::MAX));
+    perform(&w, Act::Write(8));
+    let _ = w.flush();
+    stream.extend(w.read(&mut c, usize::MAX));
+
+    let script = SCRIPT.take().unwrap();
+    let stats = w.stats(&c);
+    let context = || format!("{before} {len} {overwrite} {steps:?}");
+    let mut read: Vec<u32> = parse(&stream).into_iter().map(|(_, n)| n).collect();
+    assert_eq!(stats.read.records, read.len() as u64, "{}", context());
+    assert_eq!(stats.read.bytes, stream.len() as u64, "{}", context());
+    assert_eq!(stats.unread().records, 0, "{}", context());
+    assert_eq!(stats.unread().bytes, 0, "{}", context());
+    assert_eq!(
+        stats.produced.records,
+        script.written.len() as u64,
+        "{}",
+        context()
+    );
+    let refused: u64 = stats.refused.iter().map(|n| n.records).sum();
+    assert_eq!(refused, script.refused, "{}", context());
+    if overwrite {
+        assert!(
+            read.iter().all(|n| script.written.contains(n)),
+            "{}",
+            context()
+        );
+    } else {
+        assert_eq!(stats.overwritten.records, 0, "{}", context());
+        let mut written = script.written;
+        written.sort_unstable();
+        read.sort_unstable();
+        assert_eq!(read, written, "{}", context());
+    }
+    script.injected
+}
+
+fn each_start(mut f: impl FnMut(usize, usize, bool)) {
+    for overwrite in [false, true] {
+        for before in 0..7 {
+            for len in [8, 40, 64] {
+                f(before, len, overwrite);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_level_everywhere() {
+    let mut reached = std::collections::BTreeSet::new();
+    each_start(|before, len, overwrite| {
+        for place in PLACES {
+            for act in ACTS {
+                for skip in 0..3 {
+                    if run(before, len, overwrite, &[Step { place, skip, act }]) == 1 {
+                        reached.insert(place);
+                    }
+                }
+            }
+        }
+    });
+    assert_eq!(reached.len(), PLACES.len(), "only {reached:?}");
+}
+
+#[test]
+fn two_levels_everywhere() {
+    let skip = 0;
+    each_start(|before, len, overwrite| {
+        for outer in PLACES {
+            for inner in PLACES {
+                for a in ACTS {
+                    for b in ACTS {
+                        let steps = [
+                            Step {
+                                place: outer,
+                                skip,
+                                act: a,
+                            },
+                            Step {
+                                place: inner,
+                                skip,
+                                act: b,
+                            },
+                        ];
+                        run(before, len, overwrite, &steps);
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn four_levels_at_random() {
+    // A small generator, seeded, so that a failure repeats.
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut pick = |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % n as u64) as usize
+    };
+    let (mut deep, rounds) = (0, if cfg!(miri) { 200 } else { 300_000 });
+    for _ in 0..rounds {
+        let steps: Vec<Step> = (0..4)
+            .map(|_| Step {
+                place: PLACES[pick(PLACES.len())],
+                skip: pick(2),
+                act: ACTS[pick(ACTS.len())],
+            })
+            .collect();
+        let before = pick(7);
+        let len = [8, 24, 40, 64][pick(4)];
+        deep += usize::from(run(before, len, pick(2) == 0, &steps) == 4);
+    }
+    assert!(
+        deep > rounds / 100,
+        "{deep} of {rounds} went four levels deep"
+    );
+}
