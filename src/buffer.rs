@@ -150,6 +150,19 @@ pub(crate) fn data_offset(geo: Geometry) -> usize {
     meta.wrapping_add(PAGE_SIZE.wrapping_sub(1)) & !PAGE_SIZE.wrapping_sub(1)
 }
 
+/// Refuses what the machine cannot have before trying: the attempt alone would push out everything
+/// the machine has in its caches.
+pub(crate) fn check_available(shape: Shape, buffers: usize) -> Result {
+    let size = data_offset(shape.geo).saturating_add(shape.geo.ring_size() as usize);
+    let pages = (size / PAGE_SIZE).saturating_mul(buffers);
+    // SAFETY: No conditions.
+    let available = unsafe { bindings::si_mem_available() };
+    if pages > usize::try_from(available).unwrap_or(0) {
+        return Err(ENOMEM);
+    }
+    Ok(())
+}
+
 impl Buffer {
     pub(crate) fn new(shape: Shape, place: Place, hub: Arc<Hub>) -> Result<Arc<Self>> {
         let geo = shape.geo;

@@ -3,7 +3,7 @@
 //! Channels: what a client opens, writes and closes.
 
 use crate::bindings as local;
-use crate::buffer::{Buffer, Place};
+use crate::buffer::{self, Buffer, Place};
 use crate::percpu::{possible_cpus, PerCpu, Pinned};
 use crate::reader::Merge;
 use crate::ring::{Cause, Ring, Rmw, Slot};
@@ -104,7 +104,12 @@ impl Channel {
     }
 
     fn make_buffers(config: &Config, hub: &Arc<Hub>) -> Result<KVVec<Arc<Buffer>>> {
-        let mut buffers = KVVec::new();
+        let count = match config.usage {
+            Usage::Smp => possible_cpus().count(),
+            Usage::Global => 1,
+        };
+        buffer::check_available(config.shape, count)?;
+        let mut buffers = KVVec::with_capacity(count, GFP_KERNEL)?;
         match config.usage {
             Usage::Smp => {
                 for cpu in possible_cpus() {

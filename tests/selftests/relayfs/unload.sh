@@ -42,7 +42,7 @@ check "mount loads the module" mount -t relayfs relayfs "$d"
 check "it is loaded" loaded relayfs
 umount "$d"
 rmdir "$d"
-for i in 1 2 3 4 5; do
+for _ in 1 2 3 4 5; do
 	rmmod relayfs && modprobe relayfs
 done
 check "again and again" loaded relayfs
