@@ -35,7 +35,8 @@ struct source {
 	int fd;
 	bool ended;
 	__u64 next_seq;
-	__u64 records, bytes, lost;
+	/* first: number of the first record; missing: gaps in the numbers after it. */
+	__u64 records, bytes, missing, first;
 	/* What was read and not yet looked at: the end of the last read may be part of a record. */
 	size_t held;
 	char *buffer;
@@ -60,6 +61,8 @@ static void explain(void)
 	      "  -t  end after SECONDS (default: with the channel, or at ^C)\n"
 	      "FOLDER is the channel's (default: /sys/kernel/relay/systrace.d).\n"
 	      "One at a time: several readers would share what there is, in pieces.\n"
+	      "The summary counts for each CPU the records read, those missing between them, and\n"
+	      "those before the first one, which were lost or read by somebody else.\n"
 	      "The exit status is 1 if a record is corrupt, doubled or out of order.\n", stderr);
 	exit(2);
 }
@@ -181,7 +184,10 @@ static bool decode(struct source *source)
 		check(source, head);
 		if (source->held < head->len)
 			break;
-		source->lost += head->seq - source->next_seq;
+		if (source->records)
+			source->missing += head->seq - source->next_seq;
+		else
+			source->first = head->seq;
 		source->next_seq = head->seq + 1;
 		source->records++;
 		source->bytes += head->len;
@@ -300,26 +306,21 @@ static void follow(const sigset_t *signals)
 	}
 }
 
-static void print_row(const char *name, const struct source *row)
-{
-	printf("%-8s %12llu %14llu %12llu\n", name, row->records,
-	       row->bytes, row->lost);
-}
-
 static void summarise(void)
 {
-	struct source total = { 0 };
-	char name[16];
+	__u64 records = 0, bytes = 0, missing = 0;
 
-	printf("%-8s %12s %14s %12s\n", "buffer", "records", "bytes", "missing");
+	printf("%-8s %12s %14s %12s %12s\n", "buffer", "records", "bytes", "missing", "first");
 	for (nfds_t i = 0; i < n_sources; i++) {
-		snprintf(name, sizeof(name), "cpu%u", sources[i].cpu);
-		print_row(name, &sources[i]);
-		total.records += sources[i].records;
-		total.bytes += sources[i].bytes;
-		total.lost += sources[i].lost;
+		const struct source *source = &sources[i];
+
+		printf("cpu%-5u %12llu %14llu %12llu %12llu\n", source->cpu, source->records,
+		       source->bytes, source->missing, source->first);
+		records += source->records;
+		bytes += source->bytes;
+		missing += source->missing;
 	}
-	print_row("total", &total);
+	printf("%-8s %12llu %14llu %12llu\n", "total", records, bytes, missing);
 }
 
 static unsigned long number(const char *text)
