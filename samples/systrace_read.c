@@ -148,7 +148,12 @@ static void print(const struct systrace_head *head)
 
 static bool is_wanted(const struct systrace_head *head)
 {
+	const struct systrace_switch *to = (const void *)head;
+
+	/* Whoever watches is not interested in the watching. */
 	if (quiet || head->tgid == own_tgid)
+		return false;
+	if (head->type == SYSTRACE_SWITCH && to->next_pid == own_tgid)
 		return false;
 	return !lives_only || head->type == SYSTRACE_EXEC || head->type == SYSTRACE_EXIT;
 }
