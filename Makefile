@@ -7,11 +7,8 @@ KERNEL ?= stock
 ARGS ?=
 JOBS := $(shell nproc)
 ROOT := $(CURDIR)
-CACHE := $(or $(RELAYFS_CACHE),$(HOME)/.cache/relayfs)
 
-export CARGO_TARGET_DIR ?= $(CACHE)/cargo
-
-.PHONY: help all modules install clean demo test test-host test-guest check
+.PHONY: help all modules install clean demo test check bench
 
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -39,8 +36,11 @@ test:
 check:
 	@tests/check/run
 
+##   bench        instructions per record, beside the kernel's relay and ftrace
+bench:
+	@bench/run
+
 ##   clean        remove what was built in the tree
 clean:
-	@if [ -d $(KDIR) ]; then $(MAKE) -C $(KDIR) M=$(ROOT) clean; fi
-	@find . -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
-		-o -name '*_generated.rs' -o -name modules.order -o -name Module.symvers | xargs -r rm -f
+	@find . \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
+		-o -name '*_generated.rs' -o -name modules.order -o -name Module.symvers \) -delete

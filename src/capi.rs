@@ -5,23 +5,13 @@
 
 use crate::bindings as local;
 use crate::buffer::Buffer;
-use crate::channel::{config::Config, Channel, Reserved};
+use crate::channel::{config::Config, errno, Channel, Reserved};
 use crate::percpu::Pinned;
-use crate::ring::{Cause, Slot};
+use crate::ring::Slot;
 use core::mem;
 use kernel::ffi::{c_char, c_void};
 use kernel::prelude::*;
 use kernel::sync::Arc;
-
-/// The errno a writer gets.
-fn errno(cause: Cause) -> Error {
-    match cause {
-        Cause::Full => ENOSPC,
-        Cause::TooBig => EMSGSIZE,
-        Cause::Busy => EBUSY,
-        Cause::Closed => ESHUTDOWN,
-    }
-}
 
 /// # Safety
 ///
@@ -78,10 +68,7 @@ pub(crate) unsafe extern "C" fn relayfs_write(
     len: usize,
 ) -> isize {
     // SAFETY: As the caller promises.
-    match unsafe { channel(chan).write(data.cast(), len) } {
-        Ok(n) => n as isize,
-        Err(cause) => errno(cause).to_errno() as isize,
-    }
+    unsafe { channel(chan).write(data.cast(), len) }
 }
 
 /// # Safety

@@ -6,7 +6,7 @@ use crate::bindings as local;
 use crate::buffer::{self, Buffer, Place};
 use crate::percpu::{possible_cpus, PerCpu, Pinned};
 use crate::reader::Merge;
-use crate::ring::{Cause, Ring, Rmw, Slot};
+use crate::ring::{copy_short, copy_to_slot, Cause, Committed, Ring, Rmw, Slot, LONG_COPY};
 use crate::vfs;
 use crate::wake::WaitQueue;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -152,25 +152,70 @@ impl Channel {
         self.ticker.stop();
     }
 
-    /// Writes one record of `len` bytes. Any context. A length that cannot be is refused before
-    /// `data` is looked at, so it is not a slice yet.
+    /// Writes one record of `len` bytes: `len`, or a negative errno, in one register as C wants it.
+    /// Any context. A length that cannot be is refused before `data` is looked at, so it is not a
+    /// slice yet.
+    ///
+    /// What is seldom taken is called last, so that the compiler need not save registers for it.
     ///
     /// # Safety
     ///
     /// If `len` is at most the longest record, `data` must be valid for reads of `len` bytes.
     #[inline(always)]
-    pub(crate) unsafe fn write(&self, data: *const u8, len: usize) -> Result<usize, Cause> {
+    pub(crate) unsafe fn write(&self, data: *const u8, len: usize) -> isize {
+        if len >= LONG_COPY || self.config.usage != Usage::Smp {
+            // SAFETY: As the caller promises.
+            return unsafe { self.write_slow(Pinned::new(), data, len) };
+        }
         let pinned = Pinned::new();
         let Some(buffer) = self.here.here(&pinned) else {
-            return Err(Cause::Closed);
+            // SAFETY: As the caller promises.
+            return unsafe { self.write_slow(pinned, data, len) };
         };
-        // SAFETY: As the caller promises.
-        unsafe {
-            if self.config.usage == Usage::Smp {
-                Self::write_to(buffer, buffer.ring(), data, len)
-            } else {
-                Self::write_to(buffer, buffer.shared(), data, len)
-            }
+        let Some(slot) = buffer.ring().try_reserve(len as u64) else {
+            // SAFETY: As the caller promises.
+            return unsafe { self.write_slow(pinned, data, len) };
+        };
+        // SAFETY: The slot is ours and `len` bytes long, so `data` is valid; `len` is short.
+        unsafe { copy_short(data, buffer.ring().address(slot.pos), len) };
+        if buffer.ring().commit(slot) == Committed::Notify {
+            return self.written_loudly(pinned, len);
+        }
+        pinned.release_and_return(len as isize)
+    }
+
+    /// Ends a write about which readers may want to know.
+    #[cold]
+    #[inline(never)]
+    fn written_loudly(&self, pinned: Pinned, len: usize) -> isize {
+        if let Some(buffer) = self.here.here(&pinned) {
+            buffer.notify(Committed::Notify);
+        }
+        len as isize
+    }
+
+    /// Writes when the current sub-buffer has no room, when the copy is worth a call, and to the
+    /// one buffer of a global channel.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Channel::write`].
+    #[inline(never)]
+    unsafe fn write_slow(&self, pinned: Pinned, data: *const u8, len: usize) -> isize {
+        let result = match self.here.here(&pinned) {
+            None => Err(Cause::Closed),
+            // SAFETY: As the caller promises.
+            Some(buffer) => unsafe {
+                if self.config.usage == Usage::Smp {
+                    Self::write_to(buffer, buffer.ring(), data, len)
+                } else {
+                    Self::write_to(buffer, buffer.shared(), data, len)
+                }
+            },
+        };
+        match result {
+            Ok(()) => len as isize,
+            Err(cause) => errno(cause).to_errno() as isize,
         }
     }
 
@@ -183,16 +228,16 @@ impl Channel {
         ring: &Ring<R>,
         data: *const u8,
         len: usize,
-    ) -> Result<usize, Cause> {
+    ) -> Result<(), Cause> {
         let slot = match ring.try_reserve(len as u64) {
             Some(slot) => slot,
-            None if len == 0 => return Ok(0),
+            None if len == 0 => return Ok(()),
             None => Self::reserve_slow(buffer, ring, len as u64)?,
         };
-        // SAFETY: The slot is ours and `len` bytes long, so `len` is possible and `data` valid.
-        unsafe { ring.write_bytes(slot.pos, core::slice::from_raw_parts(data, len)) };
+        // SAFETY: The slot is ours and `len` bytes long, so `data` is valid.
+        unsafe { copy_to_slot(data, ring.address(slot.pos), len) };
         buffer.notify(ring.commit(slot));
-        Ok(len)
+        Ok(())
     }
 
     #[cold]
@@ -243,5 +288,15 @@ impl Channel {
 
     pub(crate) fn buffers(&self) -> &[Arc<Buffer>] {
         &self.buffers
+    }
+}
+
+/// The errno a writer gets.
+pub(crate) fn errno(cause: Cause) -> Error {
+    match cause {
+        Cause::Full => ENOSPC,
+        Cause::TooBig => EMSGSIZE,
+        Cause::Busy => EBUSY,
+        Cause::Closed => ESHUTDOWN,
     }
 }

@@ -31,6 +31,16 @@ impl Pinned {
     }
 }
 
+impl Pinned {
+    /// Ends the section and gives `value` back: a due reschedule is called last, so that the
+    /// compiler need not keep anything over it.
+    #[inline(always)]
+    pub(crate) fn release_and_return(self, value: isize) -> isize {
+        core::mem::forget(self);
+        preempt::enable_and_return(value)
+    }
+}
+
 impl Drop for Pinned {
     #[inline(always)]
     fn drop(&mut self) {
@@ -131,6 +141,22 @@ mod preempt {
 
     #[inline(always)]
     pub(super) fn enable() {
+        if leave() {
+            reschedule(0);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn enable_and_return(value: isize) -> isize {
+        if leave() {
+            return reschedule(value);
+        }
+        value
+    }
+
+    /// Undoes `disable()`; says whether a reschedule is due.
+    #[inline(always)]
+    fn leave() -> bool {
         let resched: u8;
         // SAFETY: Undoes `disable()`. The count is 64 bits wide; it reaches 0 when nothing keeps
         // preemption off and a reschedule is due, as that bit is kept inverted in it.
@@ -143,15 +169,15 @@ mod preempt {
                 options(nostack)
             )
         };
-        if resched != 0 {
-            reschedule();
-        }
+        resched != 0
     }
 
     #[cold]
-    fn reschedule() {
+    #[inline(never)]
+    fn reschedule(value: isize) -> isize {
         // SAFETY: Preemption is on; the function itself returns at once where it may not act.
         unsafe { preempt_schedule() };
+        value
     }
 
     #[inline(always)]
@@ -188,6 +214,11 @@ mod preempt {
     pub(super) fn enable() {
         // SAFETY: Undoes `disable()`.
         unsafe { bindings::relayfs_helper_preempt_enable() };
+    }
+
+    pub(super) fn enable_and_return(value: isize) -> isize {
+        enable();
+        value
     }
 
     pub(super) fn this_cpu<T>(slots: *mut T) -> *mut T {

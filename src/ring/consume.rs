@@ -246,7 +246,7 @@ impl<R: Rmw> Ring<R> {
         if whole || bytes <= c.off || pos != self.geo.start(c.seq).wrapping_add(bytes) {
             return Look::Wait;
         }
-        // ORDERING: deliver:C
+        // ORDERING: finish:B
         let before = Count {
             records: line.records.load(Ordering::Acquire),
             bytes: line.bytes.load(Ordering::Acquire),

@@ -113,9 +113,10 @@ impl<R: Rmw> Ring<R> {
         subbuf.bytes.store(bytes, Ordering::Relaxed);
         subbuf.first_record.store(first_record, Ordering::Relaxed);
         subbuf.first_byte.store(first_byte, Ordering::Relaxed);
+        // ORDERING: finish:A
         line.records
-            .store(first_record.wrapping_add(records), Ordering::Relaxed);
+            .store(first_record.wrapping_add(records), Ordering::Release);
         line.bytes
-            .store(first_byte.wrapping_add(bytes), Ordering::Relaxed);
+            .store(first_byte.wrapping_add(bytes), Ordering::Release);
     }
 }

@@ -75,6 +75,7 @@ macro_rules! nesting_point {
 
 mod claim;
 mod consume;
+mod copy;
 mod deliver;
 mod hole;
 mod layout;
@@ -88,6 +89,7 @@ mod sync;
 mod tests;
 
 pub(crate) use self::consume::{Count, Cursor};
+pub(crate) use self::copy::{copy_short, copy_to_slot, LONG_COPY};
 pub(crate) use self::layout::{About, Cause, Head, Subbuf};
 pub(crate) use self::pos::Geometry;
 pub(crate) use self::reserve::{Committed, Slot};

@@ -44,13 +44,14 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn try_reserve(&self, len: u64) -> Option<Slot> {
         nesting_point!(A);
         let pos = self.head().writer.pos.load(Ordering::Relaxed);
-        // One less than what is in use, and all of it when the sub-buffer is not open yet: so an
-        // unopened, a full and a closed (`room` is 0) sub-buffer all fail the one comparison.
-        let used = self.geo.offset(pos.wrapping_sub(1));
-        let (left, gone) = self.room.load(Ordering::Relaxed).overflowing_sub(used);
+        // The mask, or 0 if the ring is closed. `used` is one less than what is in use, and all of
+        // the sub-buffer if it is not open yet: so an unopened, a full and a closed one all leave
+        // nothing, and the one comparison below refuses a length of 0, too.
+        let mask = self.room.load(Ordering::Relaxed);
+        let used = pos.wrapping_sub(1) & mask;
+        let left = mask.wrapping_sub(used);
         nesting_point!(B);
-        if !gone
-            && len.wrapping_sub(1) < left
+        if len.wrapping_sub(1) < left
             // ORDERING: reserve:A
             && R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len))
         {

@@ -212,7 +212,7 @@ TEST_F(open, too_much_memory_is_enomem_and_leaves_nothing)
 		EXPECT_FALSE(file_exists("huge.d"));
 	}
 	usleep(200 * 1000);
-	EXPECT_GT(memory_available(), before - 32 * 1024);
+	EXPECT_GT(memory_available(), before - 64 * 1024);
 }
 
 TEST_F(open, many_opens_and_closes_leave_no_memory_behind)
@@ -222,7 +222,8 @@ TEST_F(open, many_opens_and_closes_leave_no_memory_behind)
 	for (int i = 0; i < 10; i++)
 		chan_close(self->dev, chan_open(self->dev, "again", 1 << 20, 4, 0));
 	before = memory_available();
-	for (int i = 0; i < 50; i++) {
+	/* What is leaked adds up; what the kernel keeps on its free lists per CPU does not. */
+	for (int i = 0; i < 100; i++) {
 		int id = chan_open(self->dev, "again", 1 << 20, 4, 0);
 
 		ASSERT_GE(id, 0);
@@ -230,7 +231,7 @@ TEST_F(open, many_opens_and_closes_leave_no_memory_behind)
 	}
 	usleep(200 * 1000);
 	after = memory_available();
-	EXPECT_GT(after, before - 16 * 1024) TH_LOG("%ld KiB lost", before - after);
+	EXPECT_GT(after, before - 64 * 1024) TH_LOG("%ld KiB lost", before - after);
 }
 
 TEST_F(open, modes_and_owners)

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+/* relayfs, in the ways a client may write. */
+
+#include <linux/err.h>
+#include <linux/relayfs_fs.h>
+#include <linux/string.h>
+
+#include "bench.h"
+
+static struct rchan *chan;
+
+static int open_with(u32 flags, size_t subbuf_size, size_t n_subbufs)
+{
+	const struct rchan_attr attr = {
+		.size = sizeof(attr),
+		.flags = flags,
+		.subbuf_size = subbuf_size,
+		.n_subbufs = n_subbufs,
+	};
+
+	chan = relay_open("bench", &attr);
+	return PTR_ERR_OR_ZERO(chan);
+}
+
+static int setup_smp(size_t subbuf_size, size_t n_subbufs)
+{
+	return open_with(RELAY_USAGE_SMP, subbuf_size, n_subbufs);
+}
+
+static int setup_global(size_t subbuf_size, size_t n_subbufs)
+{
+	return open_with(RELAY_USAGE_GLOBAL, subbuf_size, n_subbufs);
+}
+
+static void write_one(const void *data, size_t len)
+{
+	relay_write(chan, data, len);
+}
+
+static void write_slot(const void *data, size_t len)
+{
+	struct relay_slot slot;
+
+	if (!relay_reserve(chan, len, &slot)) {
+		memcpy(slot.data, data, len);
+		relay_commit(&slot);
+	}
+}
+
+static void teardown(void)
+{
+	relay_close(chan);
+}
+
+const struct contestant bench_relayfs = {
+	"relay_write (relayfs)", setup_smp, write_one, teardown
+};
+
+const struct contestant bench_relayfs_slot = {
+	"reserve + memcpy + commit (relayfs)", setup_smp, write_slot, teardown
+};
+
+const struct contestant bench_relayfs_global = {
+	"relay_write, GLOBAL (relayfs)", setup_global, write_one, teardown
+};
