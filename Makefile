@@ -8,6 +8,7 @@ ARGS ?=
 JOBS := $(shell nproc)
 ROOT := $(CURDIR)
 
+.DEFAULT_GOAL := all
 .PHONY: help all modules install clean demo test check bench
 
 help:

@@ -9,6 +9,7 @@
 
 use crate::bindings as local;
 use crate::channel::Hub;
+use crate::percpu::Pinned;
 use crate::reader::Consumer;
 use crate::ring::{About, Committed, Delivery, Geometry, Head, Owner, Ring, Shared, Subbuf};
 use crate::wake::{OnSignal, Signal, WaitQueue};
@@ -255,7 +256,11 @@ impl Buffer {
     pub(crate) fn flush_here(&self) {
         let committed = match self.place.cpu {
             Some(_) => self.ring.flush(),
-            None => self.shared().flush(),
+            None => {
+                // As all writers: or who preempts this could hold everybody up.
+                let _pinned = Pinned::new();
+                self.shared().flush()
+            }
         };
         self.notify(committed);
     }

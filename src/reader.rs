@@ -128,7 +128,10 @@ impl Channel {
                 continue;
             }
             let mut consumer = buffer.consumer.lock();
-            if !buffer.ring().advance(&mut consumer.cursor) {
+            let found = buffer.ring().advance(&mut consumer.cursor);
+            // Also if it only stepped over holes: or it would look as if there were something.
+            buffer.ring().publish_consumer(&consumer.cursor);
+            if !found {
                 continue;
             }
             let time = buffer.ring().run_time(&consumer.cursor);

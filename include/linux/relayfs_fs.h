@@ -37,10 +37,11 @@ struct rchan;
  * struct rchan_attr - what a channel is to be like
  * @size: sizeof(struct rchan_attr), so that the structure can grow
  * @flags: at most one of each group of RELAY_* flags; a group left out takes its first member
- * @subbuf_size: bytes in a sub-buffer: a power of two, from PAGE_SIZE to 1 GiB; 0: 64 KiB. The
+ * @subbuf_size: bytes in a sub-buffer: a power of two, from PAGE_SIZE to 512 MiB; 0: 64 KiB. The
  *	longest record is as long
  * @n_subbufs: sub-buffers per buffer: a power of two, at least 2; 0: 8. A buffer is at most 1 GiB
- * @mode: permission bits of the files, a subset of 0444; 0: the read bits of the mount's mode
+ * @mode: permission bits of the files, a subset of 0444; 0: the read bits of the mount's mode. Who
+ *	may read them may also enter "<path>.d"; the directories above follow the mount
  * @uid: owner of the files; 0: the mount's
  * @gid: group of the files; 0: the mount's
  * @flush_interval_ms: while a reader waits: how long data may stay in a sub-buffer that is not full
@@ -65,7 +66,7 @@ struct rchan_attr {
 /**
  * struct relay_slot - space reserved in a channel, between relay_reserve() and its end
  * @data: where to write
- * @len: how much, in bytes
+ * @len: how much, in bytes; to be read only
  * @buf: internal
  * @pos: internal
  * @reserved_len: internal
@@ -139,7 +140,8 @@ static inline void relay_close(struct rchan *chan)
  *
  * * -ENOSPC: no room (%RELAY_MODE_NO_OVERWRITE)
  * * -EMSGSIZE: longer than a sub-buffer
- * * -EBUSY: all sub-buffers are held by readers or by writers that this one interrupted
+ * * -EBUSY: all sub-buffers are held by readers, or by writers that have not committed yet: this
+ *   one interrupted them, or (%RELAY_USAGE_GLOBAL) they run on other CPUs
  * * -ESHUTDOWN: the channel is closed
  */
 static inline ssize_t relay_write(struct rchan *chan, const void *data, size_t len)
@@ -190,8 +192,9 @@ static inline void relay_discard(struct relay_slot *slot)
  * relay_flush() - end the current sub-buffers and tell readers
  * @chan: the channel
  *
- * Context: process, interrupts on; sleeps.
- * Return: CLOCK_MONOTONIC in ns: what was committed before is visible to readers.
+ * Context: process, interrupts on; sleeps. Not from a CPU hotplug callback.
+ * Return: CLOCK_MONOTONIC in ns: what was written before is visible to readers, but for sub-buffers
+ * in which a writer has reserved and not committed yet: those follow when it does.
  */
 static inline u64 relay_flush(struct rchan *chan)
 {

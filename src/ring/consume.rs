@@ -36,6 +36,8 @@ pub(crate) struct Cursor {
     done: Count,
     /// Everything before the run: consumed or missed.
     ordinal: Count,
+    /// Bytes consumed of a run that is not finished.
+    partly: u64,
     /// Whether the records missed before this sub-buffer are accounted for.
     entered: bool,
     /// When the cursor had last read all of this sub-buffer that there was; 0: never.
@@ -131,6 +133,7 @@ impl<R: Rmw> Ring<R> {
         let n = n.min(c.end.wrapping_sub(c.off));
         c.off = c.off.wrapping_add(n);
         c.read.bytes = c.read.bytes.wrapping_add(n);
+        c.partly = c.partly.wrapping_add(n);
         self.skip_holes(c);
         if c.held && c.off >= c.end {
             self.finish_run(c);
@@ -299,6 +302,7 @@ impl<R: Rmw> Ring<R> {
         c.read.records = c.read.records.wrapping_add(step.records);
         c.ordinal = c.ordinal.plus(step);
         c.done = c.run;
+        c.partly = 0;
         self.detach(c);
         if c.whole {
             c.go_to(c.seq.wrapping_add(1));
@@ -313,6 +317,9 @@ impl Cursor {
     fn begin_run(&mut self, before: Count, run: Count, end: u64, whole: bool) {
         if !self.entered {
             self.missed = self.missed.plus(before.minus(self.ordinal));
+            // A run that was given up half read counts as missed, but not what was read of it.
+            self.missed.bytes = self.missed.bytes.wrapping_sub(self.partly);
+            self.partly = 0;
             self.ordinal = before;
             self.entered = true;
         }

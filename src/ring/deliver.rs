@@ -31,8 +31,8 @@ impl<R: Rmw> Ring<R> {
         Committed::Notify
     }
 
-    /// Delivers all that is whole, in order.
-    pub(crate) fn deliver(&self) {
+    /// Delivers all that is whole, in order. Says whether this call delivered anything.
+    pub(crate) fn deliver(&self) -> bool {
         let state = &self.head().deliver.state;
         nesting_point!(J);
         loop {
@@ -42,14 +42,17 @@ impl<R: Rmw> Ring<R> {
             // The exchange also from AGAIN to AGAIN: it hands our commit to the delivering
             // context even if another one left the note first.
             if R::cmpxchg(state, BUSY, AGAIN) || R::cmpxchg(state, AGAIN, AGAIN) {
-                return;
+                return false;
             }
         }
+        let mut any = false;
         loop {
-            while self.deliver_next() {}
+            while self.deliver_next() {
+                any = true;
+            }
             nesting_point!(K);
             if R::cmpxchg(state, BUSY, IDLE) {
-                return;
+                return any;
             }
             // Only AGAIN is left; take the note.
             R::cmpxchg(state, AGAIN, BUSY);

@@ -4,9 +4,10 @@
 //!
 //! A byte stream has no record headers in which to mark a record as discarded. A hole describes
 //! itself in the bytes nobody will read: its first eight bytes are its length and the offset + 1 of
-//! the hole discarded before it (0: none), both 32 bits in native order. The newest hole is in the
-//! sub-buffer's `holes` word. A hole is pushed before its bytes are committed, so a reader that
-//! sees the bytes as committed also sees the hole.
+//! the hole discarded before it (0: none), both 32 bits in native order. The newest hole's position
+//! + 1 is in the slot's `holes` word, and counts if it lies in the sub-buffer asked for. A hole is
+//! pushed before its bytes are committed, so a reader that sees the bytes as committed also sees
+//! the hole.
 
 use crate::ring::{
     sync::{Ordering, Rmw},
@@ -23,32 +24,31 @@ pub(crate) struct Hole {
     pub(crate) len: u64,
 }
 
-/// The tag and offset + 1 of a `holes` word.
-fn unpack(word: u64, seq: u64) -> u64 {
-    if word >> 32 == seq & 0xffff_ffff {
-        word & 0xffff_ffff
-    } else {
-        0
-    }
-}
-
 impl<R: Rmw> Ring<R> {
+    /// The offset + 1 of the hole a `holes` word names, if that is in sub-buffer `seq`; else 0.
+    fn newest_hole(&self, word: u64, seq: u64) -> u64 {
+        let pos = word.wrapping_sub(1);
+        if word != 0 && self.geo.seq(pos) == seq {
+            self.geo.offset(pos).wrapping_add(1)
+        } else {
+            0
+        }
+    }
+
     /// Makes `pos .. pos + len`, reserved by the caller, a hole.
     pub(crate) fn punch_hole(&self, pos: u64, len: u64) {
         let seq = self.geo.seq(pos);
-        let offset = self.geo.offset(pos);
         let holes = &self.subbuf(seq).holes;
         loop {
             let word = holes.load(Ordering::Relaxed);
             let mut node = [0u8; MIN as usize];
             node[..4].copy_from_slice(&(len as u32).to_ne_bytes());
-            node[4..].copy_from_slice(&(unpack(word, seq) as u32).to_ne_bytes());
+            node[4..].copy_from_slice(&(self.newest_hole(word, seq) as u32).to_ne_bytes());
             // SAFETY: The caller owns `pos .. pos + len` and `len >= MIN`.
             unsafe { self.write_bytes(pos, &node) };
-            let new = (seq & 0xffff_ffff) << 32 | offset.wrapping_add(1);
             nesting_point!(M);
             // ORDERING: hole:A
-            if R::cmpxchg(holes, word, new) {
+            if R::cmpxchg(holes, word, pos.wrapping_add(1)) {
                 return;
             }
         }
@@ -62,7 +62,7 @@ impl<R: Rmw> Ring<R> {
     pub(crate) unsafe fn for_each_hole(&self, seq: u64, mut f: impl FnMut(Hole)) {
         // ORDERING: hole:B
         let word = self.subbuf(seq).holes.load(Ordering::Acquire);
-        let mut next = unpack(word, seq);
+        let mut next = self.newest_hole(word, seq);
         while next != 0 {
             let start = next.wrapping_sub(1);
             let pos = self.geo.start(seq).wrapping_add(start);

@@ -114,7 +114,7 @@ pub(crate) struct Subbuf {
     pub(crate) seq: AtomicU64,
     /// Position at which the sub-buffer was closed before it was full, if that lies in this lap.
     pub(crate) closed_at: AtomicU64,
-    /// Newest hole: the low half of the sequence number in the high half, offset + 1 in the low.
+    /// Position + 1 of the newest hole, if that lies in this lap.
     pub(crate) holes: AtomicU64,
     /// Time the sub-buffer was opened and, once delivered, closed (ns, monotonic).
     pub(crate) begin: AtomicU64,

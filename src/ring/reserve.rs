@@ -90,7 +90,12 @@ impl<R: Rmw> Ring<R> {
     #[cold]
     pub(crate) fn discard(&self, slot: Slot) -> Committed {
         if self.unreserve(slot.pos, slot.pos.wrapping_add(slot.len)) {
-            return Committed::Quietly;
+            // What was committed before the slot may have become readable just now.
+            return if self.notify_mask == 0 {
+                Committed::Notify
+            } else {
+                Committed::Quietly
+            };
         }
         self.punch_hole(slot.pos, slot.len);
         self.add_committed(slot.pos, slot.len)
@@ -106,10 +111,11 @@ impl<R: Rmw> Ring<R> {
         }
     }
 
-    /// Commits the first `len` bytes of a slot of [`Ring::discardable_len`] bytes.
+    /// Commits the first `len` bytes of a slot of [`Ring::discardable_len`] bytes. A rest too short
+    /// for a hole is committed, too.
     #[inline]
     pub(crate) fn commit_discardable(&self, slot: Slot, len: u64) -> Committed {
-        if len < hole::MIN && slot.len > len {
+        if slot.len.saturating_sub(len) >= hole::MIN {
             return self.commit_cutting_tail(slot, len);
         }
         self.commit(slot)

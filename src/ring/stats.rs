@@ -16,6 +16,9 @@ use crate::ring::{
     Ring, //
 };
 
+/// A refused record counts with at most so many bytes: 1 TiB, more than any ring holds.
+const MAX_COUNTED: u64 = 1 << 40;
+
 /// A look at a ring's counters; exact when nobody writes or reads meanwhile.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Stats {
@@ -55,7 +58,8 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn count_lost(&self, cause: Cause, bytes: u64) {
         if let Some(lost) = self.head().lost.get(cause as usize) {
             R::fetch_add(&lost.records, 1);
-            R::fetch_add(&lost.bytes, bytes);
+            // A length that cannot be meant must not make the sum meaningless.
+            R::fetch_add(&lost.bytes, bytes.min(MAX_COUNTED));
         }
     }
 
@@ -119,11 +123,13 @@ impl<R: Rmw> Ring<R> {
         let mut seq = seq.max(newest.saturating_sub(self.geo.n_subbufs()));
         while seq < delivered {
             let subbuf = self.subbuf(seq);
+            let before = Count {
+                records: subbuf.first_record.load(Ordering::Acquire),
+                bytes: subbuf.first_byte.load(Ordering::Acquire),
+            };
+            // After the loads: if it still is that sub-buffer, they are its counts.
             if self.claim(seq).decision(seq) == Decision::Claimed {
-                return Count {
-                    records: subbuf.first_record.load(Ordering::Relaxed),
-                    bytes: subbuf.first_byte.load(Ordering::Relaxed),
-                };
+                return before;
             }
             seq = seq.wrapping_add(1);
         }

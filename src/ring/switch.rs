@@ -15,6 +15,15 @@ use crate::ring::{
     Ring, //
 };
 
+/// What came of an attempt to enter a sub-buffer.
+enum Entry {
+    Reserved(Slot),
+    /// Readers hold its slot: it was passed by.
+    Skipped,
+    /// Somebody was quicker: look again.
+    Raced,
+}
+
 impl<R: Rmw> Ring<R> {
     /// Reserves when the current sub-buffer has no room, is not open or is no more. A failure is
     /// counted. The second value says whether a sub-buffer was delivered on the way.
@@ -44,10 +53,11 @@ impl<R: Rmw> Ring<R> {
             let pos = self.head().writer.pos.load(Ordering::Relaxed);
             let offset = self.geo.offset(pos);
             if offset == 0 {
-                if let Some(slot) = self.enter(pos, len)? {
-                    return Ok(slot);
+                match self.enter(pos, len, committed)? {
+                    Entry::Reserved(slot) => return Ok(slot),
+                    Entry::Skipped => skips = skips.wrapping_add(1),
+                    Entry::Raced => {}
                 }
-                skips = skips.wrapping_add(1);
             } else if offset.wrapping_add(len) <= self.geo.subbuf_size() {
                 if R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len)) {
                     // INVARIANT: As in `try_reserve`.
@@ -56,6 +66,8 @@ impl<R: Rmw> Ring<R> {
             } else {
                 let next = self.geo.seq(pos).wrapping_add(1);
                 if self.is_full(next) {
+                    // Readers may have consumed all there is and only not left the sub-buffer.
+                    *committed = Committed::Notify;
                     return Err(Cause::Full);
                 }
                 if let Some(Committed::Notify) = self.leave(pos) {
@@ -67,10 +79,10 @@ impl<R: Rmw> Ring<R> {
     }
 
     /// Tries to open the sub-buffer at whose start `pos` rests and to reserve `len` bytes in it.
-    /// `None`: somebody was quicker, or the sub-buffer was skipped; look again.
-    fn enter(&self, pos: u64, len: u64) -> Result<Option<Slot>, Cause> {
+    fn enter(&self, pos: u64, len: u64, committed: &mut Committed) -> Result<Entry, Cause> {
         let seq = self.geo.seq(pos);
         if self.is_full(seq) {
+            *committed = Committed::Notify;
             return Err(Cause::Full);
         }
         // ORDERING: deliver:B
@@ -87,8 +99,10 @@ impl<R: Rmw> Ring<R> {
                 let next = self.geo.start(seq.wrapping_add(1));
                 R::cmpxchg(&self.head().writer.pos, pos, next);
                 // Nobody commits to a skipped sub-buffer, so it is passed here.
-                self.deliver();
-                Ok(None)
+                if self.deliver() {
+                    *committed = Committed::Notify;
+                }
+                Ok(Entry::Skipped)
             }
             Decision::Claimed => {
                 // Sampled before the sub-buffer can hold anything: nobody commits before the
@@ -98,14 +112,14 @@ impl<R: Rmw> Ring<R> {
                 nesting_point!(F);
                 // ORDERING: reserve:A
                 if !R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len)) {
-                    return Ok(None);
+                    return Ok(Entry::Raced);
                 }
                 nesting_point!(G);
                 self.open(subbuf, seq, base, begin);
                 // INVARIANT: As in `try_reserve`; `len <= max_record()` fits an empty sub-buffer.
-                Ok(Some(Slot { pos, len }))
+                Ok(Entry::Reserved(Slot { pos, len }))
             }
-            Decision::None { .. } | Decision::Later => Ok(None),
+            Decision::None { .. } | Decision::Later => Ok(Entry::Raced),
         }
     }
 
@@ -149,12 +163,14 @@ impl<R: Rmw> Ring<R> {
     }
 
     /// Whether no-overwrite mode forbids to open sub-buffer `seq`: its slot is not consumed.
-    fn is_full(&self, seq: u64) -> bool {
+    pub(crate) fn is_full(&self, seq: u64) -> bool {
         if self.overwrite {
             return false;
         }
         // ORDERING: consume:B
         let consumed = self.head().consumer.pos.load(Ordering::Acquire);
-        seq.wrapping_sub(self.geo.seq(consumed)) >= self.geo.n_subbufs()
+        // Signed: a position that has grown old may lie behind the consumer.
+        let ahead = seq.wrapping_sub(self.geo.seq(consumed)) as i64;
+        ahead >= self.geo.n_subbufs() as i64
     }
 }

@@ -79,6 +79,7 @@ impl Source {
                 Outcome::Copied(n) => return Ok(n),
                 Outcome::Nothing if closed => return Ok(0),
                 Outcome::Nothing if !wait => return Err(EAGAIN),
+                Outcome::Nothing if kernel::current!().signal_pending() => return Err(ERESTARTSYS),
                 Outcome::Nothing => {}
             }
             self.wait().wait_interruptible(|| {

@@ -58,10 +58,10 @@ impl Owner {
         }
     }
 
-    /// Of a channel's directory: the mode follows the mount, or who may read could not enter.
+    /// Of a channel's directory: who may read the files may enter it.
     pub(super) fn of_directory(config: &Config) -> Self {
         Self {
-            mode: None,
+            mode: config.mode.map(|mode| mode | mode.wrapping_shr(2)),
             uid: config.uid,
             gid: config.gid,
         }

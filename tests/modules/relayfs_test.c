@@ -136,6 +136,25 @@ static void write_plain(struct pattern_run *run, u32 len)
 	account(run, relay_write(run->chan, run->record, len));
 }
 
+static void write_in_place(struct pattern_run *run, u32 i)
+{
+	struct relaytest_pattern *p = run->p;
+	struct relay_slot slot;
+	u32 number = run->next++;
+	int ret;
+
+	ret = relay_reserve(run->chan, p->len, &slot);
+	if (ret) {
+		account(run, ret);
+	} else if (i % p->discard_every == 0) {
+		relay_discard(&slot);
+	} else {
+		fill(slot.data, p->writer, number, p->len);
+		relay_commit(&slot);
+		account(run, 0);
+	}
+}
+
 static void write_nested(struct pattern_run *run, u32 i)
 {
 	struct relaytest_pattern *p = run->p;
@@ -166,6 +185,8 @@ static void run_pattern(void *arg)
 	for (i = 0; i < run->p->count; i++) {
 		if (run->p->nested_len)
 			write_nested(run, i);
+		else if (run->p->discard_every)
+			write_in_place(run, i);
 		else
 			write_plain(run, run->p->len);
 	}

@@ -36,7 +36,8 @@ struct relaytest_write {
 /*
  * Records that prove themselves: struct relaytest_record and len - sizeof() bytes of
  * relaytest_byte(). With nested_len != 0 each is reserved, then a second one of that length is
- * written, and then it is committed, or discarded if it is the discard_every'th.
+ * written, and then it is committed, or discarded if it is the discard_every'th. With discard_every
+ * alone each is reserved and then committed or discarded.
  */
 struct relaytest_pattern {
 	__u32 id;

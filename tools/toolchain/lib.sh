@@ -66,6 +66,12 @@ key() {
 	printf '%s\n' "$@" | sha256sum | cut -c1-12
 }
 
+# cargo_target: where the host's cargo builds. One for each checkout: cargo tells
+# two apart by their files' times only, and so takes one's build for the other's.
+cargo_target() {
+	echo "$RELAYFS_CACHE/cargo/$(key "$CHECKOUT")"
+}
+
 # lock NAME WHAT: one maker at a time.  The others wait, then find the work done
 # and must look again.  The lock is the open file: it goes with the process, so
 # that a killed maker leaves nothing to clear away.

@@ -103,8 +103,9 @@ struct relayfs_meta {
  * @base: see @commit
  * @seq: sequence number of the sub-buffer opened last in this slot, plus 1
  * @closed_at: position at which a sub-buffer was closed before it was full
- * @holes: newest hole: low half of the sequence number (high half), offset + 1 (low half). A hole's
- *	first 8 bytes are its length and the offset + 1 of the next, 32 bits each
+ * @holes: position + 1 of the newest hole (discarded bytes); it counts if it lies in the sub-buffer.
+ *	A hole's first 8 bytes are its length and the offset + 1 of the hole before it (0: none), 32
+ *	bits each
  * @begin: when the sub-buffer was opened (ns, CLOCK_MONOTONIC)
  * @end: when it was delivered (ns, CLOCK_MONOTONIC)
  * @data_len: once delivered: bytes of data, holes included, padding not

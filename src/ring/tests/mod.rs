@@ -5,5 +5,6 @@
 mod basics;
 mod model;
 pub(crate) mod nesting;
+mod rare;
 mod threads;
 mod world;

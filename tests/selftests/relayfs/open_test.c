@@ -247,6 +247,9 @@ TEST_F(open, modes_and_owners)
 	EXPECT_EQ(st.st_gid, 34u);
 	ASSERT_EQ(stat(MOUNT "/owned.d/cpu0", &st), 0);
 	EXPECT_EQ(st.st_mode, (mode_t)(S_IFREG | 0440));
+	ASSERT_EQ(stat(MOUNT "/owned.d", &st), 0);
+	EXPECT_EQ(st.st_mode, (mode_t)(S_IFDIR | 0550));
+	EXPECT_EQ(st.st_gid, 34u);
 	EXPECT_EQ(chan_close(self->dev, id), 0);
 
 	id = chan_open(self->dev, "plain", 0, 0, 0);

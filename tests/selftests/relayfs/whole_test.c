@@ -83,6 +83,26 @@ TEST_F(whole, a_run_once_begun_is_finished)
 	EXPECT_EQ(info("whole", "total", "unread", true), 0);
 }
 
+/* The first of a sub-buffer, discarded, leaves a sub-buffer with nothing to read. */
+TEST_F(whole, discarded_records_alone_are_nothing)
+{
+	struct relaytest_pattern p = { .id = self->id, .cpu = -1, .count = 1, .len = 100,
+				       .discard_every = 1 };
+	struct pollfd pfd = { .fd = self->fd, .events = POLLIN };
+	char b[8];
+
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(chan_pattern(self->dev, &p), 0);
+		ASSERT_EQ(chan_flush(self->dev, self->id), 0);
+		EXPECT_EQ(p.failed, 0);
+		EXPECT_EQ(read(self->fd, b, 8), -1);
+		EXPECT_EQ(errno, EAGAIN);
+		EXPECT_EQ(poll(&pfd, 1, 0), 0);
+	}
+	EXPECT_EQ(chan_write(self->dev, self->id, "x", 1), 1);
+	EXPECT_EQ(read(self->fd, b, 8), 1);
+}
+
 TEST_F(whole, ends_when_the_channel_does)
 {
 	char b[16];

@@ -57,6 +57,7 @@ TEST_F(write, results)
 	EXPECT_EQ(info("w", "total", "full", false), 1);
 	EXPECT_EQ(info("w", "total", "full", true), 1);
 	EXPECT_EQ(info("w", "total", "too_big", false), 3);
+	EXPECT_EQ(info("w", "total", "too_big", true), 4097 + (1ll << 32) + (1ll << 40));
 	fd = file_open("w.d/cpu0", O_RDONLY | O_NONBLOCK);
 	EXPECT_EQ(read(fd, buffer, 4096), 4096);
 	EXPECT_EQ(chan_write(self->dev, id, "yz", 2), 2);
