@@ -4,10 +4,10 @@
 //!
 //! A byte stream has no record headers in which to mark a record as discarded. A hole describes
 //! itself in the bytes nobody will read: its first eight bytes are its length and the offset + 1 of
-//! the hole discarded before it (0: none), both 32 bits in native order. The slot's `holes` word
-//! is the newest hole's position plus 1, and counts if that lies in the sub-buffer asked for. A hole is
-//! pushed before its bytes are committed, so a reader that sees the bytes as committed also sees
-//! the hole.
+//! the hole discarded before it (0: none), both 32 bits in native order. The slot's `holes` word is
+//! the newest hole's position plus 1, and counts if that lies in the sub-buffer asked for. A hole
+//! is pushed before its bytes are committed, so a reader that sees the bytes as committed also
+//! sees the hole.
 
 use crate::ring::{
     sync::{Ordering, Rmw},

@@ -103,7 +103,7 @@ struct relayfs_meta {
  * @base: see @commit
  * @seq: sequence number of the sub-buffer opened last in this slot, plus 1
  * @closed_at: position at which a sub-buffer was closed before it was full
- * @holes: position + 1 of the newest hole (discarded bytes); it counts if it lies in the sub-buffer.
+ * @holes: position + 1 of the newest hole (discarded bytes), if that lies in the sub-buffer.
  *	A hole's first 8 bytes are its length and the offset + 1 of the hole before it (0: none), 32
  *	bits each
  * @begin: when the sub-buffer was opened (ns, CLOCK_MONOTONIC)
