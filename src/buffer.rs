@@ -27,7 +27,8 @@ use kernel::sync::{new_mutex, Arc, Mutex};
 ///
 /// `pages` are allocated, zeroed when allocated, and `base` maps them in order.
 pub(crate) struct Pages {
-    pages: KVVec<NonNull<bindings::page>>,
+    // After the mapping, which goes in `drop()`.
+    pages: PageList,
     base: NonNull<u8>,
 }
 
@@ -36,10 +37,10 @@ unsafe impl Send for Pages {}
 // SAFETY: As above.
 unsafe impl Sync for Pages {}
 
-/// Pages that are allocated but not mapped: frees them unless mapping takes them over.
-struct Unmapped(KVVec<NonNull<bindings::page>>);
+/// Allocated pages.
+struct PageList(KVVec<NonNull<bindings::page>>);
 
-impl Drop for Unmapped {
+impl Drop for PageList {
     fn drop(&mut self) {
         for page in &self.0 {
             // SAFETY: Allocated by `Pages::new()`; this drops its reference. Mappings of user space
@@ -52,7 +53,7 @@ impl Drop for Unmapped {
 impl Pages {
     /// `count` zeroed pages, from `node` if it has them.
     fn new(count: usize, node: i32) -> Result<Self> {
-        let mut pages = Unmapped(KVVec::with_capacity(count, GFP_KERNEL)?);
+        let mut pages = PageList(KVVec::with_capacity(count, GFP_KERNEL)?);
         while pages.0.len() < count {
             // SAFETY: Sleeping is allowed.
             let page = unsafe { local::relayfs_helper_alloc_page(node) };
@@ -64,15 +65,12 @@ impl Pages {
         let base = unsafe { local::relayfs_helper_vmap(pages.0.as_mut_ptr().cast(), count as u32) };
         let base = NonNull::new(base.cast()).ok_or(ENOMEM)?;
         // INVARIANT: As just done.
-        Ok(Self {
-            pages: core::mem::take(&mut pages.0),
-            base,
-        })
+        Ok(Self { pages, base })
     }
 
     /// Length in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.pages.len().wrapping_mul(PAGE_SIZE)
+        self.pages.0.len().wrapping_mul(PAGE_SIZE)
     }
 
     /// Maps the first `count` pages at the start of `vma`.
@@ -81,13 +79,13 @@ impl Pages {
     ///
     /// `vma` must be a mapping being set up, at least that long.
     pub(crate) unsafe fn map(&self, vma: *mut bindings::vm_area_struct, count: usize) -> Result {
-        let mut left = count.min(self.pages.len());
+        let mut left = count.min(self.pages.0.len());
         // SAFETY: `vma` is valid; the array is only read, and holds at least `left` pages.
         to_result(unsafe {
             bindings::vm_insert_pages(
                 vma,
                 (*vma).__bindgen_anon_1.__bindgen_anon_1.vm_start,
-                self.pages.as_ptr().cast_mut().cast(),
+                self.pages.0.as_ptr().cast_mut().cast(),
                 (&raw mut left).cast(),
             )
         })
@@ -98,7 +96,6 @@ impl Drop for Pages {
     fn drop(&mut self) {
         // SAFETY: By the type invariants; nobody uses the mapping any more.
         unsafe { local::vunmap(self.base.as_ptr().cast()) };
-        drop(Unmapped(core::mem::take(&mut self.pages)));
     }
 }
 
@@ -107,7 +104,7 @@ impl Drop for Pages {
 pub(crate) struct Place {
     /// The CPU it belongs to; `None`: all.
     pub(crate) cpu: Option<u32>,
-    /// What the CPU is called in the mapped meta page.
+    /// The memory node its pages are to come from.
     pub(crate) node: i32,
 }
 
@@ -144,18 +141,22 @@ pub(crate) struct Buffer {
 }
 
 /// Bytes of meta pages in front of the data.
-pub(crate) fn data_offset(geo: Geometry) -> usize {
+fn data_offset(geo: Geometry) -> usize {
     let subbufs = (geo.n_subbufs() as usize).wrapping_mul(size_of::<Subbuf>());
     // At most 2^18 sub-buffers: this does not wrap.
     let meta = size_of::<Head>().wrapping_add(subbufs);
     meta.wrapping_add(PAGE_SIZE.wrapping_sub(1)) & !PAGE_SIZE.wrapping_sub(1)
 }
 
+/// Pages of one buffer, meta and data.
+fn page_count(geo: Geometry) -> usize {
+    data_offset(geo).wrapping_add(geo.ring_size() as usize) / PAGE_SIZE
+}
+
 /// Refuses what the machine cannot have before trying: the attempt alone would push out everything
 /// the machine has in its caches.
 pub(crate) fn check_available(shape: Shape, buffers: usize) -> Result {
-    let size = data_offset(shape.geo).saturating_add(shape.geo.ring_size() as usize);
-    let pages = (size / PAGE_SIZE).saturating_mul(buffers);
+    let pages = page_count(shape.geo).saturating_mul(buffers);
     // SAFETY: No conditions.
     let available = unsafe { bindings::si_mem_available() };
     if pages > usize::try_from(available).unwrap_or(0) {
@@ -168,8 +169,7 @@ impl Buffer {
     pub(crate) fn new(shape: Shape, place: Place, hub: Arc<Hub>) -> Result<Arc<Self>> {
         let geo = shape.geo;
         let data_offset = data_offset(geo);
-        let len = data_offset.wrapping_add(geo.ring_size() as usize);
-        let pages = Pages::new(len / PAGE_SIZE, place.node)?;
+        let pages = Pages::new(page_count(geo), place.node)?;
         let head = pages.base.cast::<Head>();
         // SAFETY: The meta pages are zeroed, ours alone, aligned and large enough.
         unsafe {

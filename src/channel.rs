@@ -153,8 +153,7 @@ impl Channel {
     }
 
     /// Writes one record of `len` bytes: `len`, or a negative errno, in one register as C wants it.
-    /// Any context. A length that cannot be is refused before `data` is looked at, so it is not a
-    /// slice yet.
+    /// Any context. A length that cannot be is refused before `data` is looked at.
     ///
     /// What is seldom taken is called last, so that the compiler need not save registers for it.
     ///
