@@ -295,7 +295,7 @@ pub(crate) fn errno(cause: Cause) -> Error {
     match cause {
         Cause::Full => ENOSPC,
         Cause::TooBig => EMSGSIZE,
-        Cause::Busy => EBUSY,
+        Cause::Nested | Cause::Held => EBUSY,
         Cause::Closed => ESHUTDOWN,
     }
 }

@@ -46,7 +46,14 @@ struct rchan;
  * @gid: group of the files; 0: the mount's
  * @flush_interval_ms: while a reader waits: how long data may stay in a sub-buffer that is not full
  *	before the reader is told, from 1 to 60000; 0: 100
+ * @reserved: must be 0
  * @private_data: the client's own
+ * @start_reserve: not available yet: must be 0
+ * @end_reserve: not available yet: must be 0
+ * @channel_start_reserve: not available yet: must be 0
+ * @watermark: not available yet: must be 0
+ * @watermark_unit: not available yet: must be 0
+ * @reserved2: must be 0
  *
  * A field of 0 means the default named.
  */
@@ -61,6 +68,12 @@ struct rchan_attr {
 	u32 flush_interval_ms;
 	u32 reserved;
 	void *private_data;
+	u32 start_reserve;
+	u32 end_reserve;
+	u32 channel_start_reserve;
+	u32 watermark;
+	u32 watermark_unit;
+	u32 reserved2;
 };
 
 /**

@@ -70,6 +70,12 @@ impl Config {
             || !matches!(scheme, 0 | RELAY_SCHEME_LOCKLESS | RELAY_SCHEME_ANY)
             || attr.mode & !0o444 != 0
             || attr.reserved != 0
+            || attr.start_reserve != 0
+            || attr.end_reserve != 0
+            || attr.channel_start_reserve != 0
+            || attr.watermark != 0
+            || attr.watermark_unit != 0
+            || attr.reserved2 != 0
             || attr.flush_interval_ms > MAX_FLUSH_MS
         {
             return Err(EINVAL);

@@ -38,14 +38,19 @@ pub(crate) enum Cause {
     Full = 0,
     /// Larger than a sub-buffer can hold.
     TooBig = 1,
-    /// All sub-buffers are in use by writers this one interrupted, or by readers.
-    Busy = 2,
+    /// Nested too deep: the next sub-buffer is in use by a writer this one interrupted.
+    Nested = 2,
     /// The channel is closed.
     Closed = 3,
+    /// Readers are in all sub-buffers.
+    Held = 4,
 }
 
 /// Number of [`Cause`]s.
-pub(crate) const CAUSES: usize = 4;
+pub(crate) const CAUSES: usize = 5;
+
+/// Places for them in the mapped head.
+const LOST: usize = 8;
 
 /// Records and bytes lost for one cause.
 #[repr(C)]
@@ -96,7 +101,7 @@ pub(crate) struct Head {
     pub(crate) about: About,
     pub(crate) writer: WriterLine,
     pub(crate) deliver: DeliverLine,
-    pub(crate) lost: [Lost; CAUSES],
+    pub(crate) lost: [Lost; LOST],
     pub(crate) consumer: ConsumerLine,
     pub(crate) reserved: [u64; 8],
 }
@@ -140,7 +145,7 @@ const _: () = {
     assert!(offset_of!(Head, writer) == 128);
     assert!(offset_of!(Head, deliver) == 192);
     assert!(offset_of!(Head, lost) == 256);
-    assert!(offset_of!(Head, consumer) == 320);
-    assert!(size_of::<Head>() == 448);
+    assert!(offset_of!(Head, consumer) == 384);
+    assert!(size_of::<Head>() == 512);
     assert!(size_of::<Subbuf>() == 128);
 };

@@ -75,7 +75,7 @@ impl<R: Rmw> Ring<R> {
                 }
             }
         }
-        Err(Cause::Busy)
+        Err(Cause::Held)
     }
 
     /// Tries to open the sub-buffer at whose start `pos` rests and to reserve `len` bytes in it.
@@ -89,7 +89,7 @@ impl<R: Rmw> Ring<R> {
         let delivered = self.head().deliver.seq.load(Ordering::Acquire);
         if delivered.wrapping_add(self.geo.n_subbufs()) <= seq {
             // A writer this one interrupted has not committed in the slot's last lap yet.
-            return Err(Cause::Busy);
+            return Err(Cause::Nested);
         }
         let subbuf = self.subbuf(seq);
         nesting_point!(I);

@@ -106,7 +106,7 @@ fn print(to: &SeqFile, channel: &Channel) {
 
 /// Names, each followed by records and payload bytes.
 fn print_row(to: &SeqFile, stats: &Stats) {
-    let [full, too_big, busy, closed] = stats.refused;
+    let [full, too_big, nested, closed, held] = stats.refused;
     let columns = [
         ("produced", stats.produced),
         ("read", stats.read),
@@ -114,8 +114,9 @@ fn print_row(to: &SeqFile, stats: &Stats) {
         ("overwritten", stats.overwritten),
         ("full", full),
         ("too_big", too_big),
-        ("busy", busy),
+        ("nested", nested),
         ("closed", closed),
+        ("held", held),
     ];
     for (name, Count { records, bytes }) in columns {
         seq_print!(to, " {} {} {}", name, records, bytes);

@@ -89,17 +89,33 @@ unpack_source() {
 		tar -xJ -C linux --strip-components=1
 }
 
-# configure_and_build DIR NAME FRAGMENT...: a whole kernel from the fragments in
+# patched_source DIR PATCH: set SOURCE to a copy of it in DIR, changed by PATCH.
+# The copy is links, but for the files that change.
+patched_source() {
+	local dir=$1 patch=$2 file
+	logged "linking the source" cp -rs "$SOURCE" "$dir"
+	sed -n 's,^+++ b/,,p' "$patch" | while read -r file; do
+		cp --remove-destination "$(readlink "$dir/$file")" "$dir/$file"
+	done
+	cd "$dir" || exit
+	logged "applying ${patch##*/}" git apply "$patch"
+	cd /
+	SOURCE=$dir
+}
+
+# fragment_files FRAGMENT...: where they are.
+fragment_files() {
+	printf '%s.config\n' "${@/#/$CHECKOUT/tests/kernels/}"
+}
+
+# configure_and_build DIR NAME FRAGMENT...: from SOURCE, a whole kernel from the fragments in
 # tests/kernels.  What they ask for and do not get is an error: Kconfig drops
 # what it cannot have without a word.
 configure_and_build() {
-	local dir=$1 name=$2 fragment lost
+	local dir=$1 name=$2 lost files
 	shift 2
-	find_kernel
-	fetch_source
-	for fragment; do
-		cat "$CHECKOUT/tests/kernels/$fragment.config"
-	done >"$dir/wanted.config"
+	mapfile -t files < <(fragment_files "$@")
+	cat "${files[@]}" >"$dir/wanted.config"
 	echo "CONFIG_LOCALVERSION=\"-relayfs-$name\"" >>"$dir/wanted.config"
 	kernel_make "$dir" KCONFIG_ALLCONFIG="$dir/wanted.config" allnoconfig
 	lost=$(grep -E '^CONFIG_' "$dir/wanted.config" | grep -vxFf "$dir/.config" || true)

@@ -27,9 +27,10 @@
 /* Index into &relayfs_meta.lost: why a record was not written. */
 #define RELAYFS_LOST_FULL	0	/* no free sub-buffer, in no-overwrite mode */
 #define RELAYFS_LOST_TOO_BIG	1	/* larger than a sub-buffer holds */
-#define RELAYFS_LOST_BUSY	2	/* all sub-buffers held by readers or unfinished writers */
+#define RELAYFS_LOST_NESTED	2	/* nested too deep: unfinished writers use all sub-buffers */
 #define RELAYFS_LOST_CLOSED	3	/* the channel is closed */
-#define RELAYFS_LOST_CAUSES	4
+#define RELAYFS_LOST_HELD	4	/* readers are in all sub-buffers */
+#define RELAYFS_LOST_CAUSES	5
 
 /**
  * struct relayfs_lost - what was lost for one cause
@@ -61,7 +62,7 @@ struct relayfs_lost {
  * @delivered_bytes: their payload, in bytes
  * @deliver_state: internal
  * @pad1: zero
- * @lost: records that could not be written, by RELAYFS_LOST_*
+ * @lost: records that could not be written, by RELAYFS_LOST_*; the rest is zero
  * @consumed: the consumer has read everything below this position
  * @read_records: records the consumer has read
  * @read_bytes: their payload, in bytes
@@ -87,7 +88,7 @@ struct relayfs_meta {
 	__u64 delivered_bytes;
 	__u64 deliver_state;
 	__u64 pad1[4];
-	struct relayfs_lost lost[RELAYFS_LOST_CAUSES];
+	struct relayfs_lost lost[8];
 	__u64 consumed;
 	__u64 read_records;
 	__u64 read_bytes;

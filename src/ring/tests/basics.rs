@@ -156,7 +156,7 @@ fn all_slots_held_makes_writers_drop_not_wait() {
     let _ = w.write(&[2; 64]).unwrap();
     assert_eq!(w.read(&mut a, 1).len(), 1);
     assert_eq!(w.read(&mut b, 65).len(), 65);
-    assert_eq!(w.write(&[3; 8]), Err(Cause::Busy));
+    assert_eq!(w.write(&[3; 8]), Err(Cause::Held));
     assert_eq!(w.read(&mut a, 63).len(), 63);
     let _ = w.write(&[4; 8]).unwrap();
     assert_eq!(
@@ -203,10 +203,10 @@ fn a_lap_onto_an_interrupted_writer_drops() {
     let slot = w.reserve(8).unwrap();
     let _ = w.write(&[1; 56]).unwrap();
     let _ = w.write(&[2; 64]).unwrap();
-    assert_eq!(w.write(&[3; 8]), Err(Cause::Busy));
+    assert_eq!(w.write(&[3; 8]), Err(Cause::Nested));
     let _ = w.commit(slot);
     let _ = w.write(&[3; 8]).unwrap();
-    assert_eq!(w.stats(&c).refused[Cause::Busy as usize].records, 1);
+    assert_eq!(w.stats(&c).refused[Cause::Nested as usize].records, 1);
 }
 
 #[test]

@@ -204,16 +204,16 @@ TEST_F(stress, every_byte_and_every_count)
 
 	ASSERT_GT(len, 0);
 	for (int i = 0; i < files; i++) {
-		unsigned long long v[16];
+		unsigned long long v[18];
 
 		snprintf(name, sizeof(name), "cpu%d:", i);
 		row = strstr(text, name);
 		ASSERT_NE(row, NULL);
 		ASSERT_EQ(sscanf(row, "cpu%*d: produced %llu %llu read %llu %llu unread %llu %llu "
 				 "overwritten %llu %llu full %llu %llu too_big %llu %llu "
-				 "busy %llu %llu closed %llu %llu", v, v + 1, v + 2, v + 3, v + 4,
+				 "nested %llu %llu closed %llu %llu held %llu %llu", v, v + 1, v + 2, v + 3, v + 4,
 				 v + 5, v + 6, v + 7, v + 8, v + 9, v + 10, v + 11, v + 12, v + 13,
-				 v + 14, v + 15), 16);
+				 v + 14, v + 15, v + 16, v + 17), 18);
 		EXPECT_EQ(v[0], written[i]);
 		EXPECT_EQ(v[1], bytes[i]);
 		EXPECT_EQ(v[2], readers[i].records);
@@ -222,12 +222,12 @@ TEST_F(stress, every_byte_and_every_count)
 		EXPECT_EQ(v[5], 0);
 		EXPECT_EQ(v[6], v[0] - v[2]);
 		EXPECT_EQ(v[7], v[1] - v[3]);
-		failed -= v[8] + v[10] + v[12] + v[14];
-		failed_bytes -= v[9] + v[11] + v[13] + v[15];
+		failed -= v[8] + v[10] + v[12] + v[14] + v[16];
+		failed_bytes -= v[9] + v[11] + v[13] + v[15] + v[17];
 		if (variant->flags & RELAY_MODE_NO_OVERWRITE)
 			EXPECT_EQ(v[6], 0);
 		if (variant->subbuf_size == 1 << 20)
-			EXPECT_EQ(v[8] + v[12], 0);
+			EXPECT_EQ(v[8] + v[12] + v[16], 0);
 	}
 	EXPECT_EQ(failed, 0);
 	EXPECT_EQ(failed_bytes, 0);

@@ -14,9 +14,11 @@ kernel_make_args() {
 }
 
 kernel_inputs() {
-	printf "$CHECKOUT/tests/kernels/%s.config\n" "${FRAGMENTS[@]}"
+	fragment_files "${FRAGMENTS[@]}"
 }
 
 kernel_prepare() {
+	find_kernel
+	fetch_source
 	configure_and_build "$1" debug "${FRAGMENTS[@]}"
 }
