@@ -27,7 +27,7 @@
 /* Index into &relayfs_meta.lost: why a record was not written. */
 #define RELAYFS_LOST_FULL	0	/* no free sub-buffer, in no-overwrite mode */
 #define RELAYFS_LOST_TOO_BIG	1	/* larger than a sub-buffer holds */
-#define RELAYFS_LOST_NESTED	2	/* nested too deep: unfinished writers use all sub-buffers */
+#define RELAYFS_LOST_NESTED	2	/* nested too deep: unfinished writers in all sub-buffers */
 #define RELAYFS_LOST_CLOSED	3	/* the channel is closed */
 #define RELAYFS_LOST_HELD	4	/* readers are in all sub-buffers */
 #define RELAYFS_LOST_CAUSES	5

@@ -211,9 +211,10 @@ TEST_F(stress, every_byte_and_every_count)
 		ASSERT_NE(row, NULL);
 		ASSERT_EQ(sscanf(row, "cpu%*d: produced %llu %llu read %llu %llu unread %llu %llu "
 				 "overwritten %llu %llu full %llu %llu too_big %llu %llu "
-				 "nested %llu %llu closed %llu %llu held %llu %llu", v, v + 1, v + 2, v + 3, v + 4,
-				 v + 5, v + 6, v + 7, v + 8, v + 9, v + 10, v + 11, v + 12, v + 13,
-				 v + 14, v + 15, v + 16, v + 17), 18);
+				 "nested %llu %llu closed %llu %llu held %llu %llu",
+				 v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7, v + 8, v + 9,
+				 v + 10, v + 11, v + 12, v + 13, v + 14, v + 15, v + 16,
+				 v + 17), 18);
 		EXPECT_EQ(v[0], written[i]);
 		EXPECT_EQ(v[1], bytes[i]);
 		EXPECT_EQ(v[2], readers[i].records);
