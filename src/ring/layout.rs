@@ -6,11 +6,14 @@
 //! follow. User space may map all of it, read-only, so nothing here is ever written from outside
 //! the kernel. The same layout is `struct relayfs_meta` and `struct relayfs_subbuf` in
 //! `include/uapi/linux/relayfs.h`; the assertions below and in that header's user keep both equal.
+//! All of it begins as zeroes, which is what `Default` gives.
 
 use crate::ring::sync::AtomicU64;
+#[cfg(not(loom))]
 use core::mem::{offset_of, size_of};
 
 /// What the buffer is; written once, before anyone else can see it.
+#[derive(Default)]
 #[repr(C)]
 pub(crate) struct About {
     pub(crate) magic: u32,
@@ -53,6 +56,7 @@ pub(crate) const CAUSES: usize = 5;
 const LOST: usize = 8;
 
 /// Records and bytes lost for one cause.
+#[derive(Default)]
 #[repr(C)]
 pub(crate) struct Lost {
     pub(crate) records: AtomicU64,
@@ -60,6 +64,7 @@ pub(crate) struct Lost {
 }
 
 /// The writers' cache line.
+#[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct WriterLine {
     /// Where the next record will be reserved. Written by writers on the owning CPU (on any CPU
@@ -68,6 +73,7 @@ pub(crate) struct WriterLine {
 }
 
 /// Changed once per sub-buffer, by the context that delivers.
+#[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct DeliverLine {
     /// Sub-buffers below this sequence number are delivered (or were skipped).
@@ -81,6 +87,7 @@ pub(crate) struct DeliverLine {
 }
 
 /// Changed by the consumer.
+#[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct ConsumerLine {
     /// Everything below this position was consumed. In no-overwrite mode writers stop here.
@@ -96,6 +103,7 @@ pub(crate) struct ConsumerLine {
 }
 
 /// The head of the meta pages.
+#[derive(Default)]
 #[repr(C)]
 pub(crate) struct Head {
     pub(crate) about: About,
@@ -108,6 +116,7 @@ pub(crate) struct Head {
 
 /// One sub-buffer's state. A word tagged with a sequence number needs no reset when the slot is
 /// used again: a tag that does not match means "not set in this lap".
+#[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Subbuf {
     /// Committed bytes in the low half, committed records in the high half, both free-running;
@@ -140,6 +149,8 @@ pub(crate) struct Subbuf {
     pub(crate) reserved: [u64; 3],
 }
 
+// A model checker's atomics are larger.
+#[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<About>() == 128);
     assert!(offset_of!(Head, writer) == 128);

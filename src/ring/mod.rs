@@ -68,7 +68,7 @@
 /// | M | a hole is described, not in the list |
 macro_rules! nesting_point {
     ($label:ident) => {
-        #[cfg(test)]
+        #[cfg(all(test, not(loom)))]
         crate::ring::tests::nesting::at(stringify!($label));
     };
 }
@@ -221,6 +221,7 @@ impl<R: Rmw> Ring<R> {
     /// `pos .. pos + from.len()` must be inside a slot the caller owns.
     #[inline(always)]
     pub(crate) unsafe fn write_bytes(&self, pos: u64, from: &[u8]) {
+        sync::writes(self.address(pos), from.len());
         // SAFETY: The range is inside one sub-buffer, so contiguous, and the caller's alone.
         unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), self.address(pos), from.len()) };
     }
@@ -231,6 +232,7 @@ impl<R: Rmw> Ring<R> {
     ///
     /// The bytes must lie in one sub-buffer and not be written meanwhile.
     unsafe fn read_bytes(&self, pos: u64, to: &mut [u8]) {
+        sync::reads(self.address(pos), to.len());
         // SAFETY: As the caller promises.
         unsafe { core::ptr::copy_nonoverlapping(self.address(pos), to.as_mut_ptr(), to.len()) };
     }
@@ -241,6 +243,7 @@ impl<R: Rmw> Ring<R> {
     ///
     /// The bytes must lie in one sub-buffer and not be written as long as the result lives.
     unsafe fn bytes(&self, pos: u64, len: u64) -> &[u8] {
+        sync::reads(self.address(pos), len as usize);
         // SAFETY: As the caller promises.
         unsafe { core::slice::from_raw_parts(self.address(pos), len as usize) }
     }

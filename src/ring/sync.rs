@@ -15,8 +15,24 @@
 //! a call into a C helper for each operation (115 instructions for an 8-byte write against 72).
 //! The ring therefore relies only on orderings that mean the same in both memory models: acquire
 //! loads, release stores and acquire-release read-modify-writes, never on dependencies.
+//!
+//! Under `cfg(loom)` the atomics are those of the model checker, and it is told who touches the
+//! ring's bytes ([`reads`], [`writes`]).
 
+#[cfg(loom)]
+pub(crate) use crate::checker::{reads, writes, AtomicU64, Ordering};
+#[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Says that `len` bytes at `at` are read now.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn reads(_at: *const u8, _len: usize) {}
+
+/// Says that `len` bytes at `at` are written now.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn writes(_at: *const u8, _len: usize) {}
 
 /// How a ring's words that only writers change are read, modified and written.
 pub(crate) trait Rmw {
@@ -46,7 +62,7 @@ impl Rmw for Shared {
     }
 }
 
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
 impl Rmw for Owner {
     #[inline(always)]
     fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool {
@@ -85,7 +101,25 @@ impl Rmw for Owner {
     }
 }
 
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+/// What other CPUs see of an instruction without LOCK prefix: a load, then a store.
+#[cfg(loom)]
+impl Rmw for Owner {
+    fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool {
+        let done = word.load(Ordering::Acquire) == old;
+        if done {
+            word.store(new, Ordering::Release);
+        }
+        done
+    }
+
+    fn fetch_add(word: &AtomicU64, n: u64) -> u64 {
+        let before = word.load(Ordering::Acquire);
+        word.store(before.wrapping_add(n), Ordering::Release);
+        before
+    }
+}
+
+#[cfg(not(any(loom, all(target_arch = "x86_64", not(miri)))))]
 impl Rmw for Owner {
     #[inline(always)]
     fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool {
@@ -109,6 +143,6 @@ pub(crate) fn now() -> u64 {
 /// A clock that ticks once per reading, so that tests are repeatable.
 #[cfg(not(MODULE))]
 pub(crate) fn now() -> u64 {
-    static TICKS: AtomicU64 = AtomicU64::new(1);
-    TICKS.fetch_add(1, Ordering::Relaxed)
+    static TICKS: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(1);
+    TICKS.fetch_add(1, core::sync::atomic::Ordering::Relaxed)
 }

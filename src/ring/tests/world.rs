@@ -2,27 +2,27 @@
 
 //! A ring on the host, and the small vocabulary the tests share.
 
-use crate::ring::{Cause, Committed, Cursor, Delivery, Geometry, Head, Ring, Rmw, Slot, Subbuf};
-use std::alloc::{alloc_zeroed, dealloc, Layout};
+use crate::ring::{
+    sync, Cause, Committed, Cursor, Delivery, Geometry, Head, Ring, Rmw, Slot, Subbuf,
+};
 use std::ptr::NonNull;
 
 /// A ring and the memory it lives in.
 pub(crate) struct World<R: Rmw> {
     ring: Ring<R>,
-    blocks: [(NonNull<u8>, Layout); 3],
+    head: NonNull<Head>,
+    subbufs: NonNull<[Subbuf]>,
+    data: NonNull<[u8]>,
 }
 
 // SAFETY: The pointers are only used to free the memory, by whoever owns the world.
+unsafe impl<R: Rmw> Send for World<R> {}
+// SAFETY: As above.
 unsafe impl<R: Rmw> Sync for World<R> {}
 
-/// Zeroed memory for `n` values of type `T`.
-fn zeroed<T>(n: usize) -> (NonNull<u8>, Layout) {
-    let layout = Layout::array::<T>(n).unwrap();
-    // SAFETY: No test makes a ring of size zero.
-    (
-        NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap(),
-        layout,
-    )
+/// What is in the box, to be put back into one.
+fn leak<T: ?Sized>(from: Box<T>) -> NonNull<T> {
+    NonNull::from(Box::leak(from))
 }
 
 impl<R: Rmw> World<R> {
@@ -37,17 +37,21 @@ impl<R: Rmw> World<R> {
         delivery: Delivery,
     ) -> Self {
         let geo = Geometry::new(subbuf_size, n_subbufs).unwrap();
-        let blocks = [
-            zeroed::<Head>(1),
-            zeroed::<Subbuf>(n_subbufs as usize),
-            zeroed::<u8>(geo.ring_size() as usize),
-        ];
-        let [head, subbufs, data] = blocks.map(|(p, _)| p);
-        // SAFETY: The blocks are zeroed, large enough and live as long as the ring. Tests write
+        let head = leak(Box::<Head>::default());
+        let subbufs = leak((0..n_subbufs).map(|_| Subbuf::default()).collect());
+        let data = leak(vec![0u8; geo.ring_size() as usize].into_boxed_slice());
+        #[cfg(loom)]
+        crate::checker::track(data.cast().as_ptr(), data.len());
+        // SAFETY: The memory is zeroed, large enough and lives as long as the ring. Tests write
         // from one thread unless `R` is `Shared`.
         let ring =
-            unsafe { Ring::new(head.cast(), subbufs.cast(), data, geo, overwrite, delivery) };
-        Self { ring, blocks }
+            unsafe { Ring::new(head, subbufs.cast(), data.cast(), geo, overwrite, delivery) };
+        Self {
+            ring,
+            head,
+            subbufs,
+            data,
+        }
     }
 
     /// Reserves, counting failures, as a channel does.
@@ -79,6 +83,7 @@ impl<R: Rmw> World<R> {
                 let n = bytes.len().min(max - out.len());
                 assert!(n > 0, "a run without bytes");
                 out.extend_from_slice(&bytes[..n]);
+                sync::reads(bytes.as_ptr(), n);
                 n
             };
             self.consume(c, n as u64);
@@ -98,9 +103,11 @@ impl<R: Rmw> std::ops::Deref for World<R> {
 
 impl<R: Rmw> Drop for World<R> {
     fn drop(&mut self) {
-        for (p, layout) in self.blocks {
-            // SAFETY: Allocated in `with_delivery` with this layout.
-            unsafe { dealloc(p.as_ptr(), layout) };
+        // SAFETY: Leaked in `with_delivery`, and the ring is gone with the world.
+        unsafe {
+            drop(Box::from_raw(self.head.as_ptr()));
+            drop(Box::from_raw(self.subbufs.as_ptr()));
+            drop(Box::from_raw(self.data.as_ptr()));
         }
     }
 }

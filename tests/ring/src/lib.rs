@@ -6,5 +6,8 @@
 // The module uses all of it, the tests not quite.
 #![allow(dead_code, unused_imports)]
 
+#[cfg(loom)]
+mod checker;
+
 #[path = "../../../src/ring/mod.rs"]
 mod ring;

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the ring's door to atomics opens to when a model checker runs it.
+
+use loom::cell::UnsafeCell;
+pub(crate) use loom::sync::atomic::Ordering;
+use std::cell::RefCell;
+
+/// A word of which the checker tries all orders of accesses.
+///
+/// Loom tries another order only where the newest access to a word is another thread's, and a
+/// thread that loads a word before it changes it is the newest itself: the loads of others before
+/// it would all stay before it. So each access is announced on a second word, by an exchange that
+/// orders nothing: of these no two may change places unnoticed.
+#[derive(Default)]
+pub(crate) struct AtomicU64 {
+    word: loom::sync::atomic::AtomicU64,
+    turn: loom::sync::atomic::AtomicU64,
+}
+
+impl AtomicU64 {
+    pub(crate) fn new(value: u64) -> Self {
+        Self {
+            word: loom::sync::atomic::AtomicU64::new(value),
+            turn: Default::default(),
+        }
+    }
+
+    fn announced(&self) -> &loom::sync::atomic::AtomicU64 {
+        self.turn.swap(0, Ordering::Relaxed);
+        &self.word
+    }
+
+    pub(crate) fn load(&self, order: Ordering) -> u64 {
+        self.announced().load(order)
+    }
+
+    pub(crate) fn store(&self, value: u64, order: Ordering) {
+        self.announced().store(value, order);
+    }
+
+    pub(crate) fn fetch_add(&self, n: u64, order: Ordering) -> u64 {
+        self.announced().fetch_add(n, order)
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        old: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        self.announced()
+            .compare_exchange(old, new, success, failure)
+    }
+}
+
+/// The bytes of a ring, each with a cell of the checker's. An access that does not come after an
+/// earlier one, where one of the two writes, ends the test: whatever the bytes are, it is a race.
+struct Bytes {
+    start: usize,
+    cells: Vec<UnsafeCell<()>>,
+}
+
+thread_local! {
+    /// Those of the ring that is checked. All threads of a model are run by one of the host's.
+    static BYTES: RefCell<Option<Bytes>> = const { RefCell::new(None) };
+}
+
+/// From now on the ring's bytes are the `len` bytes at `start`.
+pub(crate) fn track(start: *const u8, len: usize) {
+    let cells = (0..len).map(|_| UnsafeCell::new(())).collect();
+    BYTES.set(Some(Bytes {
+        start: start.addr(),
+        cells,
+    }));
+}
+
+fn each(at: *const u8, len: usize, f: impl Fn(&UnsafeCell<()>)) {
+    BYTES.with_borrow(|bytes| {
+        let bytes = bytes.as_ref().expect("the ring is tracked");
+        let first = at.addr() - bytes.start;
+        bytes.cells[first..first + len].iter().for_each(f);
+    });
+}
+
+/// Says that `len` bytes at `at` are read now.
+pub(crate) fn reads(at: *const u8, len: usize) {
+    each(at, len, |cell| cell.with(|_| ()));
+}
+
+/// Says that `len` bytes at `at` are written now.
+pub(crate) fn writes(at: *const u8, len: usize) {
+    each(at, len, |cell| cell.with_mut(|_| ()));
+}
