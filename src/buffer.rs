@@ -11,7 +11,7 @@ use crate::bindings as local;
 use crate::channel::Hub;
 use crate::percpu::Pinned;
 use crate::reader::Consumer;
-use crate::ring::{About, Committed, Delivery, Geometry, Head, Owner, Ring, Shared, Subbuf};
+use crate::ring::{About, Committed, Geometry, Head, Owner, Ring, Shared, Spec, Subbuf};
 use crate::wake::{OnSignal, Signal, WaitQueue};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize};
@@ -111,9 +111,7 @@ pub(crate) struct Place {
 /// How a buffer is to be made.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
-    pub(crate) geo: Geometry,
-    pub(crate) overwrite: bool,
-    pub(crate) delivery: Delivery,
+    pub(crate) spec: Spec,
     pub(crate) flags: u32,
 }
 
@@ -156,7 +154,7 @@ fn page_count(geo: Geometry) -> usize {
 /// Refuses what the machine cannot have before trying: the attempt alone would push out everything
 /// the machine has in its caches.
 pub(crate) fn check_available(shape: Shape, buffers: usize) -> Result {
-    let pages = page_count(shape.geo).saturating_mul(buffers);
+    let pages = page_count(shape.spec.geo()).saturating_mul(buffers);
     // SAFETY: No conditions.
     let available = unsafe { bindings::si_mem_available() };
     if pages > usize::try_from(available).unwrap_or(0) {
@@ -167,7 +165,8 @@ pub(crate) fn check_available(shape: Shape, buffers: usize) -> Result {
 
 impl Buffer {
     pub(crate) fn new(shape: Shape, place: Place, hub: Arc<Hub>) -> Result<Arc<Self>> {
-        let geo = shape.geo;
+        let geo = shape.spec.geo();
+        let reserves = shape.spec.reserves();
         let data_offset = data_offset(geo);
         let pages = Pages::new(page_count(geo), place.node)?;
         let head = pages.base.cast::<Head>();
@@ -183,7 +182,9 @@ impl Buffer {
                 cpu: place.cpu.unwrap_or(u32::MAX),
                 flags: shape.flags,
                 generation: 0,
-                reserved: [0; 10],
+                start_reserve: reserves.start,
+                end_reserve: reserves.end,
+                reserved: [0; 9],
             });
         }
         // SAFETY: Both are inside the pages.
@@ -195,7 +196,7 @@ impl Buffer {
         };
         // SAFETY: The memory is zeroed, large enough and lives as long as the buffer. Writers reach
         // a CPU's ring only through `PerCpu::here()`, that is on the CPU and pinned.
-        let ring = unsafe { Ring::new(head, subbufs, data, geo, shape.overwrite, shape.delivery) };
+        let ring = unsafe { Ring::new(head, subbufs, data, shape.spec) };
         let buffer = Arc::pin_init(
             pin_init!(Self {
                 ring,
@@ -254,15 +255,21 @@ impl Buffer {
 
     /// Ends the current sub-buffer. On the owning CPU, if there is one.
     pub(crate) fn flush_here(&self) {
-        let committed = match self.place.cpu {
+        // As all writers: or who preempts this could hold everybody up.
+        let _pinned = Pinned::new();
+        self.notify(match self.place.cpu {
             Some(_) => self.ring.flush(),
-            None => {
-                // As all writers: or who preempts this could hold everybody up.
-                let _pinned = Pinned::new();
-                self.shared().flush()
-            }
-        };
-        self.notify(committed);
+            None => self.shared().flush(),
+        });
+    }
+
+    /// Throws away what was written so far. On the owning CPU, if there is one.
+    pub(crate) fn reset_here(&self) {
+        let _pinned = Pinned::new();
+        self.notify(match self.place.cpu {
+            Some(_) => self.ring.reset(),
+            None => self.shared().reset(),
+        });
     }
 }
 

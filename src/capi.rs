@@ -172,6 +172,15 @@ pub(crate) unsafe extern "C" fn relayfs_flush(chan: *mut local::rchan) -> u64 {
 
 /// # Safety
 ///
+/// `chan` must be open; process context.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_reset(chan: *mut local::rchan) {
+    // SAFETY: As the caller promises.
+    unsafe { channel(chan) }.reset();
+}
+
+/// # Safety
+///
 /// `chan` must be open.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn relayfs_private_data(chan: *const local::rchan) -> *mut c_void {
@@ -195,6 +204,7 @@ const _: () = {
         relayfs_open,
         relayfs_private_data,
         relayfs_reserve,
+        relayfs_reset,
         relayfs_write
     );
 };

@@ -11,4 +11,5 @@ EXPORT_SYMBOL_GPL(relayfs_flush);
 EXPORT_SYMBOL_GPL(relayfs_open);
 EXPORT_SYMBOL_GPL(relayfs_private_data);
 EXPORT_SYMBOL_GPL(relayfs_reserve);
+EXPORT_SYMBOL_GPL(relayfs_reset);
 EXPORT_SYMBOL_GPL(relayfs_write);

@@ -71,6 +71,13 @@ impl Buffer {
         self.mid_run.load(Ordering::Acquire) || self.ring().has_data()
     }
 
+    /// Brings the consumer to where it is after a reset.
+    pub(crate) fn catch_up(&self, consumer: &mut Consumer) {
+        self.ring().heed_reset(&mut consumer.cursor);
+        self.ring().publish_consumer(&consumer.cursor);
+        self.mid_run.store(false, Ordering::Release);
+    }
+
     /// The last descriptor is gone: do not keep a slot from the writers.
     pub(crate) fn detach_consumer(&self) {
         let mut consumer = self.consumer.lock();

@@ -26,6 +26,11 @@ struct rchan;
 /* Scheme: how writers are kept apart. */
 #define RELAY_SCHEME_LOCKLESS	0x00000004	/* lock-free, any context including NMI */
 #define RELAY_SCHEME_ANY	0x0000000c	/* same as RELAY_SCHEME_LOCKLESS */
+/* Timestamps: by which clock the begin and end of sub-buffers are told. */
+#define RELAY_TIMESTAMP_TSC	0x00000010	/* cycles of the CPU; x86-64 only */
+#define RELAY_TIMESTAMP_MONO	0x00000020	/* CLOCK_MONOTONIC, ns */
+#define RELAY_TIMESTAMP_ANY	0x00000030	/* same as RELAY_TIMESTAMP_MONO */
+#define RELAY_TIMESTAMP_NONE	0x00000800	/* none: CPUs are merged in no particular order */
 /* Usage. */
 #define RELAY_USAGE_SMP		0x00000040	/* a buffer per CPU */
 #define RELAY_USAGE_GLOBAL	0x00000080	/* one buffer, written from all CPUs */
@@ -37,8 +42,9 @@ struct rchan;
  * struct rchan_attr - what a channel is to be like
  * @size: sizeof(struct rchan_attr), so that the structure can grow
  * @flags: at most one of each group of RELAY_* flags; a group left out takes its first member
+ *	(timestamps: %RELAY_TIMESTAMP_MONO)
  * @subbuf_size: bytes in a sub-buffer: a power of two, from PAGE_SIZE to 512 MiB; 0: 64 KiB. The
- *	longest record is as long
+ *	longest record is as long, less the reserves
  * @n_subbufs: sub-buffers per buffer: a power of two, at least 2; 0: 8. A buffer is at most 1 GiB
  * @mode: permission bits of the files, a subset of 0444; 0: the read bits of the mount's mode. Who
  *	may read them may also enter "<path>.d"; the directories above follow the mount
@@ -48,9 +54,11 @@ struct rchan;
  *	before the reader is told, from 1 to 60000; 0: 100
  * @reserved: must be 0
  * @private_data: the client's own
- * @start_reserve: not available yet: must be 0
- * @end_reserve: not available yet: must be 0
- * @channel_start_reserve: not available yet: must be 0
+ * @start_reserve: bytes at the start of each sub-buffer that records leave free. Readers get them,
+ *	as zeroes
+ * @end_reserve: the same at the end of each
+ * @channel_start_reserve: further bytes at the start of the first sub-buffer, and of the first
+ *	after relay_reset(). The reserves together must be shorter than a sub-buffer
  * @watermark: not available yet: must be 0
  * @watermark_unit: not available yet: must be 0
  * @reserved2: must be 0
@@ -99,6 +107,7 @@ int relayfs_reserve(struct rchan *chan, size_t len, struct relay_slot *slot);
 void relayfs_commit(struct relay_slot *slot);
 void relayfs_discard(struct relay_slot *slot);
 u64 relayfs_flush(struct rchan *chan);
+void relayfs_reset(struct rchan *chan);
 void *relayfs_private_data(const struct rchan *chan);
 
 /**
@@ -114,9 +123,11 @@ void *relayfs_private_data(const struct rchan *chan);
  * Return: the channel, or ERR_PTR() of
  *
  * * -EINVAL: a bad path, an unknown flag, two flags of one group, a size that is no power of two or
- *   too small, a mode beyond 0444, a reserved field set, &rchan_attr.size of an unknown version
+ *   too small, reserves that leave no room, a mode beyond 0444, a reserved field set,
+ *   &rchan_attr.size of an unknown version
  * * -E2BIG: a sub-buffer or buffer of more than 1 GiB
  * * -ENAMETOOLONG: a path or a component of it is too long
+ * * -EOPNOTSUPP: %RELAY_TIMESTAMP_TSC on a machine that has none
  * * -EEXIST: the path, or "<path>.d", exists
  * * -ENOTDIR: a directory of the path is a file, or a channel's own directory
  * * -ENOMEM: no memory; nothing is left behind
@@ -212,6 +223,21 @@ static inline void relay_discard(struct relay_slot *slot)
 static inline u64 relay_flush(struct rchan *chan)
 {
 	return relayfs_flush(chan);
+}
+
+/**
+ * relay_reset() - throw away what was written so far
+ * @chan: the channel
+ *
+ * All readers go on with what is written from now on, at the start of a sub-buffer, also one that
+ * had read half a record. Writers may run meanwhile: a record is thrown away or kept as a whole.
+ * Counters go on; what was thrown away and not consumed counts as overwritten.
+ *
+ * Context: process, interrupts on; sleeps. Not from a CPU hotplug callback.
+ */
+static inline void relay_reset(struct rchan *chan)
+{
+	relayfs_reset(chan);
 }
 
 /**

@@ -4,7 +4,7 @@
 
 use crate::bindings as local;
 use crate::buffer::Shape;
-use crate::ring::{Delivery, Geometry};
+use crate::ring::{Clock, Delivery, Geometry, Reserves, Spec};
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
 
@@ -59,6 +59,8 @@ impl Config {
         const KNOWN: u32 = RELAY_DELIVERY_BULK
             | RELAY_DELIVERY_PACKET
             | RELAY_SCHEME_ANY
+            | RELAY_TIMESTAMP_ANY
+            | RELAY_TIMESTAMP_NONE
             | RELAY_USAGE_SMP
             | RELAY_USAGE_GLOBAL
             | RELAY_MODE_CONTINUOUS
@@ -70,9 +72,6 @@ impl Config {
             || !matches!(scheme, 0 | RELAY_SCHEME_LOCKLESS | RELAY_SCHEME_ANY)
             || attr.mode & !0o444 != 0
             || attr.reserved != 0
-            || attr.start_reserve != 0
-            || attr.end_reserve != 0
-            || attr.channel_start_reserve != 0
             || attr.watermark != 0
             || attr.watermark_unit != 0
             || attr.reserved2 != 0
@@ -95,15 +94,25 @@ impl Config {
             &[RELAY_MODE_CONTINUOUS, RELAY_MODE_NO_OVERWRITE],
             RELAY_MODE_CONTINUOUS,
         )?;
-        let shape = Shape {
-            geo: geometry(attr.subbuf_size, u64::from(attr.n_subbufs))?,
-            overwrite: mode == RELAY_MODE_CONTINUOUS,
-            delivery: if delivery == RELAY_DELIVERY_BULK {
+        let (clock, timestamp) = clock(attr.flags)?;
+        let spec = Spec::new(
+            geometry(attr.subbuf_size, u64::from(attr.n_subbufs))?,
+            mode == RELAY_MODE_CONTINUOUS,
+            if delivery == RELAY_DELIVERY_BULK {
                 Delivery::Bulk
             } else {
                 Delivery::Packet
             },
-            flags: delivery | usage | mode | RELAY_SCHEME_LOCKLESS,
+            Reserves {
+                start: attr.start_reserve,
+                end: attr.end_reserve,
+                channel_start: attr.channel_start_reserve,
+            },
+            clock,
+        );
+        let shape = Shape {
+            spec: spec.ok_or(EINVAL)?,
+            flags: delivery | usage | mode | timestamp | RELAY_SCHEME_LOCKLESS,
         };
         Ok(Self {
             shape,
@@ -122,6 +131,27 @@ impl Config {
             },
             private: attr.private_data as usize,
         })
+    }
+}
+
+/// The clock that `flags` ask for, and the flag it is known by.
+fn clock(flags: u32) -> Result<(Clock, u32)> {
+    use local::*;
+
+    // Both bits of a pair: any, that is the best there is.
+    if flags & RELAY_TIMESTAMP_ANY == RELAY_TIMESTAMP_ANY && flags & RELAY_TIMESTAMP_NONE == 0 {
+        return Ok((Clock::Mono, RELAY_TIMESTAMP_MONO));
+    }
+    let group = [
+        RELAY_TIMESTAMP_MONO,
+        RELAY_TIMESTAMP_TSC,
+        RELAY_TIMESTAMP_NONE,
+    ];
+    match one_of(flags, &group, RELAY_TIMESTAMP_MONO)? {
+        RELAY_TIMESTAMP_TSC if !cfg!(CONFIG_X86_64) => Err(EOPNOTSUPP),
+        RELAY_TIMESTAMP_TSC => Ok((Clock::Tsc, RELAY_TIMESTAMP_TSC)),
+        RELAY_TIMESTAMP_NONE => Ok((Clock::None, RELAY_TIMESTAMP_NONE)),
+        _ => Ok((Clock::Mono, RELAY_TIMESTAMP_MONO)),
     }
 }
 

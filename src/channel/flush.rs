@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Flushing: end the current sub-buffers, each where its writers run.
+//! What must be done where a buffer's writers run: end the current sub-buffers, or throw away what
+//! was written.
 
 use super::Channel;
 use crate::buffer::Buffer;
@@ -14,25 +15,43 @@ impl Channel {
     pub(crate) fn flush(&self) -> u64 {
         let now = ring::now();
         for buffer in self.buffers() {
-            match buffer.place().cpu {
-                Some(cpu) => flush_on(cpu, buffer),
-                None => buffer.flush_here(),
-            }
+            on_owner(buffer, Buffer::flush_here);
         }
         now
     }
+
+    /// Throws away what was written so far. Process context, interrupts on.
+    pub(crate) fn reset(&self) {
+        for buffer in self.buffers() {
+            // Locked, as resets of one buffer must not overlap.
+            let mut consumer = buffer.consumer.lock();
+            on_owner(buffer, Buffer::reset_here);
+            buffer.catch_up(&mut consumer);
+        }
+    }
 }
 
-/// Flushes a CPU's buffer on that CPU, or here if it is not running: then nobody writes it. CPU
-/// hotplug is kept away meanwhile, so "not running" stays true.
-fn flush_on(cpu: u32, buffer: &Buffer) {
-    let info = core::ptr::from_ref(buffer).cast_mut().cast();
+/// What to do, and with which buffer.
+struct Errand<'a> {
+    buffer: &'a Buffer,
+    run: fn(&Buffer),
+}
+
+/// Does `run` on the CPU whose buffer it is, or here if that is not running: then nobody writes the
+/// buffer. CPU hotplug is kept away meanwhile, so "not running" stays true.
+fn on_owner(buffer: &Buffer, run: fn(&Buffer)) {
+    let Some(cpu) = buffer.place().cpu else {
+        return run(buffer);
+    };
+    let mut errand = Errand { buffer, run };
+    let info = (&raw mut errand).cast();
     // SAFETY: Process context.
     unsafe { bindings::cpus_read_lock() };
-    // SAFETY: `run` gets the buffer it expects, and has returned before this call does.
-    let absent = unsafe { bindings::smp_call_function_single(cpu as i32, Some(run), info, true) };
+    // SAFETY: `perform` gets the errand it expects, and has returned before this call does.
+    let absent =
+        unsafe { bindings::smp_call_function_single(cpu as i32, Some(perform), info, true) };
     if absent != 0 {
-        buffer.flush_here();
+        run(buffer);
     }
     // SAFETY: Locked above.
     unsafe { bindings::cpus_read_unlock() };
@@ -40,8 +59,9 @@ fn flush_on(cpu: u32, buffer: &Buffer) {
 
 /// # Safety
 ///
-/// `info` must point to a `Buffer` of the CPU this runs on.
-unsafe extern "C" fn run(info: *mut c_void) {
+/// `errand` must point to an `Errand` for a buffer of the CPU this runs on.
+unsafe extern "C" fn perform(errand: *mut c_void) {
     // SAFETY: As the caller promises.
-    unsafe { &*info.cast::<Buffer>() }.flush_here();
+    let errand = unsafe { &*errand.cast::<Errand<'_>>() };
+    (errand.run)(errand.buffer);
 }

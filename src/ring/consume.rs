@@ -11,70 +11,15 @@
 
 use crate::ring::{
     claim::Decision,
-    sync::{self, Ordering, Rmw},
+    cursor::{Count, Cursor, Run},
+    sync::{Ordering, Rmw},
     Ring, //
 };
-
-/// A reader's place in a ring.
-///
-/// # Invariants
-///
-/// * If `held`, the slot of `seq` is held by this cursor, and bytes `off .. end` of the sub-buffer
-///   are committed. If not, `end == off`.
-/// * A cursor is used with one ring only.
-#[derive(Default)]
-pub(crate) struct Cursor {
-    pub(crate) seq: u64,
-    off: u64,
-    end: u64,
-    held: bool,
-    /// The run goes to the end of the sub-buffer's data.
-    whole: bool,
-    /// Records in this sub-buffer up to the run's end, and the payload bytes.
-    run: Count,
-    /// Of these, what came before the run.
-    done: Count,
-    /// Everything before the run: consumed or missed.
-    ordinal: Count,
-    /// Bytes consumed of a run that is not finished.
-    partly: u64,
-    /// Whether the records missed before this sub-buffer are accounted for.
-    entered: bool,
-    /// When the cursor had last read all of this sub-buffer that there was; 0: never.
-    since: u64,
-    /// Consumed so far; a record counts when its run is finished.
-    pub(crate) read: Count,
-    /// Missed so far: overwritten before this reader came.
-    pub(crate) missed: Count,
-}
-
-/// Records, and their payload bytes.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub(crate) struct Count {
-    pub(crate) records: u64,
-    pub(crate) bytes: u64,
-}
-
-impl Count {
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            records: self.records.wrapping_add(other.records),
-            bytes: self.bytes.wrapping_add(other.bytes),
-        }
-    }
-
-    pub(crate) fn minus(self, other: Self) -> Self {
-        Self {
-            records: self.records.wrapping_sub(other.records),
-            bytes: self.bytes.wrapping_sub(other.bytes),
-        }
-    }
-}
 
 /// What a look at the sub-buffer of a cursor found.
 enum Look {
     Run,
-    /// All of it was consumed before: go on to the next.
+    /// Nothing in it, or consumed before.
     Done,
     /// Nothing to read yet.
     Wait,
@@ -83,9 +28,9 @@ enum Look {
 impl<R: Rmw> Ring<R> {
     /// Brings the cursor to the next byte that can be read; `false` if there is none now.
     pub(crate) fn advance(&self, c: &mut Cursor) -> bool {
+        self.heed_reset(c);
         loop {
             if c.held {
-                self.skip_holes(c);
                 if c.off < c.end {
                     return true;
                 }
@@ -96,10 +41,7 @@ impl<R: Rmw> Ring<R> {
             }
             match self.look(c) {
                 Look::Run => {}
-                Look::Done => {
-                    c.whole = true;
-                    self.finish_run(c);
-                }
+                Look::Done => self.finish_run(c),
                 Look::Wait => {
                     self.detach(c);
                     return false;
@@ -108,35 +50,54 @@ impl<R: Rmw> Ring<R> {
         }
     }
 
+    /// A reset throws away all before a sub-buffer: a reader that is not there yet goes there.
+    pub(crate) fn heed_reset(&self, c: &mut Cursor) {
+        // ORDERING: reset:B
+        let first = self.first.load(Ordering::Acquire);
+        if c.seq < first {
+            self.detach(c);
+            c.go_to(first);
+        }
+    }
+
     /// The bytes at the cursor, up to the next hole or the end of the run.
     pub(crate) fn peek<'a>(&'a self, c: &'a Cursor) -> &'a [u8] {
-        if !c.held || c.off >= c.end {
+        if !c.held {
             return &[];
         }
-        let mut end = c.end;
-        // SAFETY: The cursor holds the slot, so it is not opened again.
-        unsafe {
-            self.for_each_hole(c.seq, |hole| {
-                if hole.start >= c.off && hole.start < end {
-                    end = hole.start;
-                }
-            })
-        };
         let pos = self.geo.start(c.seq).wrapping_add(c.off);
         // SAFETY: By the invariants of `Cursor` the bytes are committed and the slot is held for
         // as long as the cursor is borrowed, so nobody writes them.
-        unsafe { self.bytes(pos, end.wrapping_sub(c.off)) }
+        unsafe { self.bytes(pos, c.stop.wrapping_sub(c.off)) }
     }
 
     /// Consumes `n` bytes of what [`Ring::peek`] gave.
     pub(crate) fn consume(&self, c: &mut Cursor, n: u64) {
-        let n = n.min(c.end.wrapping_sub(c.off));
-        c.off = c.off.wrapping_add(n);
-        c.read.bytes = c.read.bytes.wrapping_add(n);
-        c.partly = c.partly.wrapping_add(n);
-        self.skip_holes(c);
+        c.step(n.min(c.stop.wrapping_sub(c.off)));
+        self.settle(c);
         if c.held && c.off >= c.end {
             self.finish_run(c);
+        }
+    }
+
+    /// Steps over holes and padding, and finds how far the bytes go on from there.
+    fn settle(&self, c: &mut Cursor) {
+        while c.off == c.stop && c.off < c.end {
+            let data_end = c.data.1;
+            if c.off >= data_end {
+                // Only a whole sub-buffer goes on behind its data: with the end reserve.
+                c.off = c.off.max(self.usable());
+                c.stop = c.end;
+                return;
+            }
+            let hole = self.next_hole(c);
+            if hole.start > c.off {
+                // INVARIANT: Committed, as below the run's end and neither hole nor padding.
+                c.stop = hole.start.min(data_end);
+                return;
+            }
+            c.off = c.off.wrapping_add(hole.len);
+            c.stop = c.off;
         }
     }
 
@@ -147,6 +108,7 @@ impl<R: Rmw> Ring<R> {
             c.held = false;
         }
         c.end = c.off;
+        c.stop = c.off;
     }
 
     /// The position below which the cursor has consumed everything.
@@ -169,7 +131,7 @@ impl<R: Rmw> Ring<R> {
         let delivered = self.head().deliver.seq.load(Ordering::Acquire);
         if delivered > seq {
             let data_len = self.subbuf(seq).data_len.load(Ordering::Relaxed);
-            if delivered > seq.wrapping_add(1) || data_len > off {
+            if delivered > seq.wrapping_add(1) || self.run_end(data_len) > off {
                 return true;
             }
         }
@@ -179,11 +141,22 @@ impl<R: Rmw> Ring<R> {
         } else {
             (seq, off)
         };
-        let Some((bytes, _)) = self.committed(self.subbuf(current), current) else {
+        let subbuf = self.subbuf(current);
+        let Some((bytes, _)) = self.committed(subbuf, current) else {
             return false;
         };
         let pos = self.head().writer.pos.load(Ordering::Acquire);
-        bytes > off && pos == self.geo.start(current).wrapping_add(bytes)
+        bytes > off.max(subbuf.data_start.load(Ordering::Relaxed))
+            && pos == self.geo.start(current).wrapping_add(bytes)
+    }
+
+    /// Where readers of a whole sub-buffer with data up to `data_len` have read all of it.
+    fn run_end(&self, data_len: u64) -> u64 {
+        if self.usable() < self.geo.subbuf_size() {
+            self.geo.subbuf_size()
+        } else {
+            data_len
+        }
     }
 
     /// Whether the cursor is in the middle of a run.
@@ -219,36 +192,60 @@ impl<R: Rmw> Ring<R> {
     /// Looks for a run in the sub-buffer the cursor holds.
     fn look(&self, c: &mut Cursor) -> Look {
         let subbuf = self.subbuf(c.seq);
-        let line = &self.head().deliver;
         // ORDERING: deliver:B
-        let delivered = line.seq.load(Ordering::Acquire);
+        let delivered = self.head().deliver.seq.load(Ordering::Acquire);
         if delivered > c.seq {
-            let before = Count {
-                records: subbuf.first_record.load(Ordering::Relaxed),
-                bytes: subbuf.first_byte.load(Ordering::Relaxed),
+            let data_len = subbuf.data_len.load(Ordering::Relaxed);
+            let run = Run {
+                before: Count {
+                    records: subbuf.first_record.load(Ordering::Relaxed),
+                    bytes: subbuf.first_byte.load(Ordering::Relaxed),
+                },
+                count: Count {
+                    records: subbuf.records.load(Ordering::Relaxed),
+                    bytes: subbuf.bytes.load(Ordering::Relaxed),
+                },
+                data: (subbuf.data_start.load(Ordering::Relaxed), data_len),
+                end: self.run_end(data_len),
+                whole: true,
             };
-            let run = Count {
-                records: subbuf.records.load(Ordering::Relaxed),
-                bytes: subbuf.bytes.load(Ordering::Relaxed),
-            };
-            let end = subbuf.data_len.load(Ordering::Relaxed);
-            c.begin_run(before, run, end, true);
-            return if end > c.off { Look::Run } else { Look::Done };
+            return self.start(c, &run);
         }
         if delivered < c.seq {
             return Look::Wait;
         }
-        let Some((bytes, records)) = self.committed(subbuf, c.seq) else {
-            return Look::Wait;
-        };
+        match self.look_at_part(c) {
+            Some(run) => self.start(c, &run),
+            None => Look::Wait,
+        }
+    }
+
+    fn start(&self, c: &mut Cursor, run: &Run) -> Look {
+        c.begin_run(run);
+        self.settle(c);
+        if c.off < c.end {
+            Look::Run
+        } else {
+            Look::Done
+        }
+    }
+
+    /// What is committed of the current sub-buffer, if that is all that is reserved in it.
+    fn look_at_part(&self, c: &Cursor) -> Option<Run> {
+        let subbuf = self.subbuf(c.seq);
+        let (bytes, records) = self.committed(subbuf, c.seq)?;
+        let data_start = subbuf.data_start.load(Ordering::Relaxed);
         // Read after the commit word: if no more is reserved now than was committed then, all that
         // was reserved then was committed.
         // ORDERING: reserve:B
         let pos = self.head().writer.pos.load(Ordering::Acquire);
-        let whole = bytes == self.geo.subbuf_size();
-        if whole || bytes <= c.off || pos != self.geo.start(c.seq).wrapping_add(bytes) {
-            return Look::Wait;
+        if bytes == self.geo.subbuf_size()
+            || bytes <= c.off.max(data_start)
+            || pos != self.geo.start(c.seq).wrapping_add(bytes)
+        {
+            return None;
         }
+        let line = &self.head().deliver;
         // ORDERING: finish:B
         let before = Count {
             records: line.records.load(Ordering::Acquire),
@@ -256,9 +253,9 @@ impl<R: Rmw> Ring<R> {
         };
         // The counts are those before this sub-buffer only if it is not delivered by now.
         if self.committed(subbuf, c.seq) != Some((bytes, records)) {
-            return Look::Wait;
+            return None;
         }
-        let mut payload = bytes;
+        let mut payload = bytes.wrapping_sub(data_start);
         // SAFETY: The cursor holds the slot, so it is not opened again.
         unsafe {
             self.for_each_hole(c.seq, |hole| {
@@ -267,77 +264,26 @@ impl<R: Rmw> Ring<R> {
                 }
             })
         };
-        let run = Count {
-            records,
-            bytes: payload,
-        };
-        c.begin_run(before, run, bytes, false);
-        Look::Run
-    }
-
-    fn skip_holes(&self, c: &mut Cursor) {
-        if !c.held {
-            return;
-        }
-        let mut again = true;
-        while again && c.off < c.end {
-            again = false;
-            let mut off = c.off;
-            // SAFETY: The cursor holds the slot, so it is not opened again.
-            unsafe {
-                self.for_each_hole(c.seq, |hole| {
-                    if hole.start == off {
-                        off = off.wrapping_add(hole.len);
-                        again = true;
-                    }
-                })
-            };
-            c.off = off;
-        }
+        Some(Run {
+            before,
+            count: Count {
+                records,
+                bytes: payload,
+            },
+            data: (data_start, bytes),
+            end: bytes,
+            whole: false,
+        })
     }
 
     /// Ends a run that is consumed.
     fn finish_run(&self, c: &mut Cursor) {
-        let step = c.run.minus(c.done);
-        c.read.records = c.read.records.wrapping_add(step.records);
-        c.ordinal = c.ordinal.plus(step);
-        c.done = c.run;
-        c.partly = 0;
+        c.end_run();
         self.detach(c);
         if c.whole {
             c.go_to(c.seq.wrapping_add(1));
         } else {
-            c.since = sync::now();
+            c.since = self.clock.read();
         }
-    }
-}
-
-impl Cursor {
-    /// Whether anything was left out before or inside what was consumed so far is in `missed`.
-    fn begin_run(&mut self, before: Count, run: Count, end: u64, whole: bool) {
-        if !self.entered {
-            self.missed = self.missed.plus(before.minus(self.ordinal));
-            // A run that was given up half read counts as missed, but not what was read of it.
-            self.missed.bytes = self.missed.bytes.wrapping_sub(self.partly);
-            self.partly = 0;
-            self.ordinal = before;
-            self.entered = true;
-        }
-        self.run = run;
-        self.whole = whole;
-        // INVARIANT: The caller found the bytes below `end` committed.
-        self.end = end.max(self.off);
-    }
-
-    /// Leaves the sub-buffer for the start of another.
-    fn go_to(&mut self, seq: u64) {
-        self.seq = seq;
-        self.off = 0;
-        self.end = 0;
-        self.whole = false;
-        self.entered = false;
-        self.since = 0;
-        self.run = Count::default();
-        self.done = Count::default();
     }
 }

@@ -12,7 +12,7 @@ use crate::ring::{
     claim::Decision,
     layout::Subbuf,
     reserve::Committed,
-    sync::{self, Ordering, Rmw},
+    sync::{Ordering, Rmw},
     Ring, //
 };
 
@@ -104,13 +104,13 @@ impl<R: Rmw> Ring<R> {
         } else {
             self.geo.subbuf_size()
         };
-        let mut bytes = data_len;
+        let mut bytes = data_len.wrapping_sub(subbuf.data_start.load(Ordering::Relaxed));
         // SAFETY: A slot is not opened again before its sub-buffer is delivered.
         unsafe { self.for_each_hole(seq, |hole| bytes = bytes.wrapping_sub(hole.len)) };
 
         let first_record = line.records.load(Ordering::Relaxed);
         let first_byte = line.bytes.load(Ordering::Relaxed);
-        subbuf.end.store(sync::now(), Ordering::Relaxed);
+        subbuf.end.store(self.clock.read(), Ordering::Relaxed);
         subbuf.data_len.store(data_len, Ordering::Relaxed);
         subbuf.records.store(records, Ordering::Relaxed);
         subbuf.bytes.store(bytes, Ordering::Relaxed);

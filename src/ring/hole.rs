@@ -10,6 +10,7 @@
 //! sees the hole.
 
 use crate::ring::{
+    cursor::Cursor,
     sync::{Ordering, Rmw},
     Ring, //
 };
@@ -22,6 +23,74 @@ pub(crate) const MIN: u64 = 8;
 pub(crate) struct Hole {
     pub(crate) start: u64,
     pub(crate) len: u64,
+}
+
+/// Bytes of a sub-buffer that a [`Window`] covers.
+const SPAN: u64 = 4096;
+/// One for each place in it where at most one hole can begin.
+const CELLS: usize = (SPAN / MIN) as usize;
+
+/// The holes of a part of a sub-buffer, in order, so that a reader which goes from hole to hole does
+/// not walk the list each time.
+pub(crate) struct Window {
+    /// What it covers; empty if it is not filled.
+    from: u64,
+    to: u64,
+    /// Where the next hole behind that begins.
+    beyond: u64,
+    /// 0, or 1 more than how far into the cell a hole begins.
+    cells: [u8; CELLS],
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            from: 0,
+            to: 0,
+            beyond: 0,
+            cells: [0; CELLS],
+        }
+    }
+}
+
+impl Window {
+    /// The list may have changed.
+    pub(super) fn forget(&mut self) {
+        self.to = self.from;
+    }
+
+    /// Becomes empty, for the part in which `off` lies.
+    fn clear(&mut self, off: u64) {
+        self.from = off & !SPAN.wrapping_sub(1);
+        self.to = self.from.wrapping_add(SPAN);
+        self.beyond = u64::MAX;
+        self.cells = [0; CELLS];
+    }
+
+    fn add(&mut self, start: u64) {
+        if (self.from..self.to).contains(&start) {
+            let within = start.wrapping_sub(self.from);
+            if let Some(cell) = self.cells.get_mut((within / MIN) as usize) {
+                *cell = (within % MIN).wrapping_add(1) as u8;
+            }
+        } else if start >= self.to {
+            self.beyond = self.beyond.min(start);
+        }
+    }
+
+    /// Where the first hole at or behind `off`, which it covers, begins.
+    fn first_from(&self, off: u64) -> u64 {
+        let first = off.wrapping_sub(self.from) / MIN;
+        let mut cell_start = self.from.wrapping_add(first.wrapping_mul(MIN));
+        for &cell in self.cells.get(first as usize..).unwrap_or_default() {
+            let start = cell_start.wrapping_add(u64::from(cell)).wrapping_sub(1);
+            if cell != 0 && start >= off {
+                return start;
+            }
+            cell_start = cell_start.wrapping_add(MIN);
+        }
+        self.beyond
+    }
 }
 
 impl<R: Rmw> Ring<R> {
@@ -65,17 +134,52 @@ impl<R: Rmw> Ring<R> {
         let mut next = self.newest_hole(word, seq);
         while next != 0 {
             let start = next.wrapping_sub(1);
-            let pos = self.geo.start(seq).wrapping_add(start);
-            let mut node = [0u8; MIN as usize];
-            // SAFETY: The bytes of a hole that is in the list are not written until the sub-buffer
-            // is opened again, which the caller excludes.
-            unsafe { self.read_bytes(pos, &mut node) };
-            let len = u32::from_ne_bytes([node[0], node[1], node[2], node[3]]);
-            next = u64::from(u32::from_ne_bytes([node[4], node[5], node[6], node[7]]));
-            f(Hole {
-                start,
-                len: u64::from(len),
-            });
+            // SAFETY: It is in the list; for the rest the caller vouches.
+            let (len, before) = unsafe { self.hole_node(seq, start) };
+            next = before;
+            f(Hole { start, len });
         }
+    }
+
+    /// The first hole at or behind the cursor, which holds the slot; `u64::MAX`: there is none.
+    pub(crate) fn next_hole(&self, c: &mut Cursor) -> Hole {
+        let off = c.off;
+        if !(c.holes.from..c.holes.to).contains(&off) {
+            // ORDERING: hole:B
+            let word = self.subbuf(c.seq).holes.load(Ordering::Acquire);
+            if self.newest_hole(word, c.seq) == 0 {
+                return Hole {
+                    start: u64::MAX,
+                    len: 0,
+                };
+            }
+            c.holes.clear(off);
+            // SAFETY: The cursor holds the slot, so it is not opened again.
+            unsafe { self.for_each_hole(c.seq, |hole| c.holes.add(hole.start)) };
+        }
+        let start = c.holes.first_from(off);
+        let len = if start == off {
+            // SAFETY: As above, and that is the start of a hole.
+            unsafe { self.hole_node(c.seq, start) }.0
+        } else {
+            0
+        };
+        Hole { start, len }
+    }
+
+    /// Length of the hole at `start`, and offset + 1 of the one discarded before it.
+    ///
+    /// # Safety
+    ///
+    /// A hole of `seq` that is in the list must begin there, and the sub-buffer must not be opened
+    /// again meanwhile.
+    unsafe fn hole_node(&self, seq: u64, start: u64) -> (u64, u64) {
+        let mut node = [0u8; MIN as usize];
+        // SAFETY: The bytes of a hole that is in the list are not written until the sub-buffer is
+        // opened again, which the caller excludes.
+        unsafe { self.read_bytes(self.geo.start(seq).wrapping_add(start), &mut node) };
+        let [a, b, c, d, e, f, g, h] = node;
+        let half = |bytes| u64::from(u32::from_ne_bytes(bytes));
+        (half([a, b, c, d]), half([e, f, g, h]))
     }
 }

@@ -30,7 +30,10 @@ pub(crate) struct About {
     pub(crate) flags: u32,
     /// Changes when the buffer behind the file is replaced.
     pub(crate) generation: u64,
-    pub(crate) reserved: [u64; 10],
+    /// Bytes of the client's at the start and the end of each sub-buffer.
+    pub(crate) start_reserve: u32,
+    pub(crate) end_reserve: u32,
+    pub(crate) reserved: [u64; 9],
 }
 
 /// Why a record was not written. The order is that of `lost[]` in the mapped head.
@@ -130,7 +133,8 @@ pub(crate) struct Subbuf {
     pub(crate) closed_at: AtomicU64,
     /// Position + 1 of the newest hole, if that lies in this lap.
     pub(crate) holes: AtomicU64,
-    /// Time the sub-buffer was opened and, once delivered, closed (ns, monotonic).
+    /// When the sub-buffer was opened and, once delivered, when its last commit had landed, by the
+    /// channel's clock.
     pub(crate) begin: AtomicU64,
     /// See `begin`.
     pub(crate) end: AtomicU64,
@@ -146,7 +150,9 @@ pub(crate) struct Subbuf {
     pub(crate) first_byte: AtomicU64,
     /// Who may use the slot: see `ring::claim`. Written by writers and readers of any CPU.
     pub(crate) claim: AtomicU64,
-    pub(crate) reserved: [u64; 3],
+    /// Offset of the first record: what is before is the client's. Written by the opener.
+    pub(crate) data_start: AtomicU64,
+    pub(crate) reserved: [u64; 2],
 }
 
 // A model checker's atomics are larger.

@@ -74,13 +74,16 @@ macro_rules! nesting_point {
 }
 
 mod claim;
+mod clock;
 mod consume;
 mod copy;
+mod cursor;
 mod deliver;
 mod hole;
 mod layout;
 mod pos;
 mod reserve;
+mod spec;
 mod stats;
 mod switch;
 mod sync;
@@ -88,11 +91,13 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::consume::{Count, Cursor};
+pub(crate) use self::clock::Clock;
 pub(crate) use self::copy::{copy_short, copy_to_slot, LONG_COPY};
+pub(crate) use self::cursor::{Count, Cursor};
 pub(crate) use self::layout::{About, Cause, Head, Subbuf};
 pub(crate) use self::pos::Geometry;
 pub(crate) use self::reserve::{Committed, Slot};
+pub(crate) use self::spec::{Delivery, Reserves, Spec};
 pub(crate) use self::stats::Stats;
 pub(crate) use self::sync::{now, Owner, Rmw, Shared};
 
@@ -100,15 +105,6 @@ use self::claim::Claim;
 use self::sync::{AtomicU64, Ordering};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-
-/// When readers are told of data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// Per sub-buffer.
-    Bulk,
-    /// Per record.
-    Packet,
-}
 
 /// A ring over memory somebody else owns.
 ///
@@ -125,11 +121,15 @@ pub(crate) struct Ring<R> {
     subbufs: NonNull<Subbuf>,
     data: NonNull<u8>,
     geo: Geometry,
-    /// Sub-buffer size - 1, or 0 when the ring is closed.
+    /// Usable size of a sub-buffer - 1, or 0 when the ring is closed.
     room: AtomicU64,
     /// A commit after which these bits of the commit word are 0 is worth a look.
     notify_mask: u64,
     overwrite: bool,
+    clock: Clock,
+    reserves: Reserves,
+    /// Sub-buffers with a lower sequence number were thrown away by a reset.
+    first: AtomicU64,
     _rmw: PhantomData<R>,
 }
 
@@ -149,30 +149,51 @@ impl<R: Rmw> Ring<R> {
         head: NonNull<Head>,
         subbufs: NonNull<Subbuf>,
         data: NonNull<u8>,
-        geo: Geometry,
-        overwrite: bool,
-        delivery: Delivery,
+        spec: Spec,
     ) -> Self {
-        let room = geo.subbuf_size().wrapping_sub(1);
+        let geo = spec.geo;
+        let usable = geo.subbuf_size().wrapping_sub(spec.reserves.end.into());
         // INVARIANT: By the safety requirements.
         Self {
             head,
             subbufs,
             data,
             geo,
-            room: AtomicU64::new(room),
-            notify_mask: match delivery {
-                Delivery::Bulk => room,
+            room: AtomicU64::new(usable.wrapping_sub(1)),
+            notify_mask: match spec.delivery {
+                Delivery::Bulk => geo.subbuf_size().wrapping_sub(1),
                 Delivery::Packet => 0,
             },
-            overwrite,
+            overwrite: spec.overwrite,
+            clock: spec.clock,
+            reserves: spec.reserves,
+            first: AtomicU64::new(0),
             _rmw: PhantomData,
         }
     }
 
-    /// The longest record.
+    /// The longest record: as long as the sub-buffer with the largest reserves has room for.
     pub(crate) fn max_record(&self) -> u64 {
-        self.geo.subbuf_size()
+        self.usable()
+            .wrapping_sub(self.reserves.start.into())
+            .wrapping_sub(self.reserves.channel_start.into())
+    }
+
+    /// Bytes of a sub-buffer before its end reserve.
+    fn usable(&self) -> u64 {
+        self.geo
+            .subbuf_size()
+            .wrapping_sub(self.reserves.end.into())
+    }
+
+    /// Where the first record of sub-buffer `seq` is to begin.
+    fn data_start(&self, seq: u64) -> u64 {
+        let start = u64::from(self.reserves.start);
+        if seq == self.first.load(Ordering::Relaxed) {
+            start.wrapping_add(self.reserves.channel_start.into())
+        } else {
+            start
+        }
     }
 
     /// From now on refuses to reserve. Writers that reserved before may still commit.
@@ -224,6 +245,17 @@ impl<R: Rmw> Ring<R> {
         sync::writes(self.address(pos), from.len());
         // SAFETY: The range is inside one sub-buffer, so contiguous, and the caller's alone.
         unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), self.address(pos), from.len()) };
+    }
+
+    /// Makes `len` bytes at `pos` zero.
+    ///
+    /// # Safety
+    ///
+    /// They must lie in one sub-buffer and be the caller's alone.
+    unsafe fn zero_bytes(&self, pos: u64, len: u64) {
+        sync::writes(self.address(pos), len as usize);
+        // SAFETY: As the caller promises.
+        unsafe { core::ptr::write_bytes(self.address(pos), 0, len as usize) };
     }
 
     /// Copies from `pos`.

@@ -44,12 +44,12 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn try_reserve(&self, len: u64) -> Option<Slot> {
         nesting_point!(A);
         let pos = self.head().writer.pos.load(Ordering::Relaxed);
-        // The mask, or 0 if the ring is closed. `used` is one less than what is in use, and all of
-        // the sub-buffer if it is not open yet: so an unopened, a full and a closed one all leave
-        // nothing, and the one comparison below refuses a length of 0, too.
-        let mask = self.room.load(Ordering::Relaxed);
-        let used = pos.wrapping_sub(1) & mask;
-        let left = mask.wrapping_sub(used);
+        // `used` is one less than what is in use, and all of the sub-buffer if it is not open yet;
+        // the room is one less than what is usable, or 0 if the ring is closed. So an unopened, a
+        // full and a closed one all leave nothing, and the one comparison below refuses a length of
+        // 0, too.
+        let used = pos.wrapping_sub(1) & self.geo.subbuf_size().wrapping_sub(1);
+        let left = self.room.load(Ordering::Relaxed).saturating_sub(used);
         nesting_point!(B);
         if len.wrapping_sub(1) < left
             // ORDERING: reserve:A

@@ -9,10 +9,9 @@
 
 use crate::ring::{
     claim::Decision,
-    consume::Count,
+    cursor::{Count, Cursor},
     layout::{Cause, CAUSES},
     sync::{Ordering, Rmw},
-    Cursor,
     Ring, //
 };
 
@@ -70,7 +69,7 @@ impl<R: Rmw> Ring<R> {
             to.records = from.records.load(Ordering::Relaxed);
             to.bytes = from.bytes.load(Ordering::Relaxed);
         }
-        let oldest = self.count_before_oldest(c.seq);
+        let oldest = self.count_before_oldest(c.seq.max(self.first.load(Ordering::Relaxed)));
         let passed = c.read.plus(c.missed);
         let mut overwritten = c.missed;
         if oldest.records > passed.records {
@@ -108,7 +107,9 @@ impl<R: Rmw> Ring<R> {
         if claim.hold(seq).is_err() {
             return Count::default();
         }
-        let (mut bytes, records) = self.committed(self.subbuf(seq), seq).unwrap_or((0, 0));
+        let subbuf = self.subbuf(seq);
+        let (mut bytes, records) = self.committed(subbuf, seq).unwrap_or((0, 0));
+        bytes = bytes.saturating_sub(subbuf.data_start.load(Ordering::Relaxed));
         // SAFETY: The slot is held, so it is not opened again.
         unsafe { self.for_each_hole(seq, |hole| bytes = bytes.saturating_sub(hole.len)) };
         claim.release();

@@ -11,7 +11,7 @@ use crate::ring::{
     claim::Decision,
     layout::{Cause, Subbuf},
     reserve::{Committed, Slot},
-    sync::{self, Ordering, Rmw},
+    sync::{Ordering, Rmw},
     Ring, //
 };
 
@@ -58,7 +58,7 @@ impl<R: Rmw> Ring<R> {
                     Entry::Skipped => skips = skips.wrapping_add(1),
                     Entry::Raced => {}
                 }
-            } else if offset.wrapping_add(len) <= self.geo.subbuf_size() {
+            } else if offset.wrapping_add(len) <= self.usable() {
                 if R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len)) {
                     // INVARIANT: As in `try_reserve`.
                     return Ok(Slot { pos, len });
@@ -108,16 +108,19 @@ impl<R: Rmw> Ring<R> {
                 // Sampled before the sub-buffer can hold anything: nobody commits before the
                 // position has moved into it.
                 let base = subbuf.commit.load(Ordering::Relaxed);
-                let begin = sync::now();
+                let data_start = self.data_start(seq);
+                let slot = pos.wrapping_add(data_start);
+                // Behind the load of the position, before its exchange: so times do not go back.
+                let begin = self.clock.read();
                 nesting_point!(F);
                 // ORDERING: reserve:A
-                if !R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len)) {
+                if !R::cmpxchg(&self.head().writer.pos, pos, slot.wrapping_add(len)) {
                     return Ok(Entry::Raced);
                 }
                 nesting_point!(G);
-                self.open(subbuf, seq, base, begin);
+                self.open(subbuf, seq, base, begin, data_start);
                 // INVARIANT: As in `try_reserve`; `len <= max_record()` fits an empty sub-buffer.
-                Ok(Entry::Reserved(Slot { pos, len }))
+                Ok(Entry::Reserved(Slot { pos: slot, len }))
             }
             Decision::None { .. } | Decision::Later => Ok(Entry::Raced),
         }
@@ -125,11 +128,19 @@ impl<R: Rmw> Ring<R> {
 
     /// Describes a sub-buffer that was just entered. Runs once per lap, in the context that moved
     /// the position; nothing laps the sub-buffer meanwhile as that context has yet to commit.
-    fn open(&self, subbuf: &Subbuf, seq: u64, base: u64, begin: u64) {
+    fn open(&self, subbuf: &Subbuf, seq: u64, base: u64, begin: u64, data_start: u64) {
         subbuf.base.store(base, Ordering::Relaxed);
         subbuf.begin.store(begin, Ordering::Relaxed);
+        subbuf.data_start.store(data_start, Ordering::Relaxed);
         // ORDERING: open:A
         subbuf.seq.store(seq.wrapping_add(1), Ordering::Release);
+        if data_start != 0 {
+            let start = self.geo.start(seq);
+            // SAFETY: Reserved with the record behind them, and not committed yet.
+            unsafe { self.zero_bytes(start, data_start) };
+            // That of the record follows, and tells readers if need be.
+            let _ = self.add_committed(start, data_start);
+        }
     }
 
     /// Closes the sub-buffer `pos` lies in: what is left of it becomes padding. `None`: somebody
@@ -144,6 +155,9 @@ impl<R: Rmw> Ring<R> {
         nesting_point!(H);
         // The padding is not committed yet, so the slot cannot be used again before this store.
         self.subbuf(seq).closed_at.store(pos, Ordering::Relaxed);
+        let end_reserve = self.reserves.end.into();
+        // SAFETY: All behind `pos` was free, and is this context's since the exchange.
+        unsafe { self.zero_bytes(next.wrapping_sub(end_reserve), end_reserve) };
         Some(self.add_committed(pos, next.wrapping_sub(pos)))
     }
 
@@ -153,10 +167,35 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn flush(&self) -> Committed {
         loop {
             let pos = self.head().writer.pos.load(Ordering::Relaxed);
-            if self.geo.offset(pos) == 0 {
+            let offset = self.geo.offset(pos);
+            if offset == 0 || offset == self.data_start(self.geo.seq(pos)) {
                 return Committed::Quietly;
             }
             if let Some(committed) = self.leave(pos) {
+                return committed;
+            }
+        }
+    }
+
+    /// Throws away all that was written so far: readers go on where the position is now. Counts go
+    /// on, and what nobody had read counts as gone before it was read.
+    ///
+    /// Must run where writers run, and no two at a time. Who can be interrupted in the middle of a
+    /// write may still commit, to no effect.
+    pub(crate) fn reset(&self) -> Committed {
+        loop {
+            let pos = self.head().writer.pos.load(Ordering::Relaxed);
+            let rests = self.geo.offset(pos) == 0;
+            let first = self.geo.seq(pos).wrapping_add(u64::from(!rests));
+            // Before the position moves: who opens that sub-buffer leaves room for the channel's
+            // start reserve.
+            // ORDERING: reset:A
+            self.first.store(first, Ordering::Release);
+            if rests {
+                if self.head().writer.pos.load(Ordering::Relaxed) == pos {
+                    return Committed::Quietly;
+                }
+            } else if let Some(committed) = self.leave(pos) {
                 return committed;
             }
         }

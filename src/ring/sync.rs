@@ -140,6 +140,30 @@ pub(crate) fn now() -> u64 {
     unsafe { kernel::bindings::ktime_get_mono_fast_ns() }
 }
 
+/// The CPU's time stamp counter; where there is none, nanoseconds.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn cycles() -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: Every x86-64 CPU has it, and the kernel does not forbid it to itself. The fence keeps
+    // the reading behind all loads before it, as `rdtsc_ordered()` does.
+    unsafe {
+        core::arch::asm!(
+            "lfence",
+            "rdtsc",
+            out("eax") low,
+            out("edx") high,
+            options(nostack, preserves_flags),
+        )
+    };
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// See above.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn cycles() -> u64 {
+    now()
+}
+
 /// A clock that ticks once per reading, so that tests are repeatable.
 #[cfg(not(MODULE))]
 pub(crate) fn now() -> u64 {

@@ -4,7 +4,7 @@
 
 use super::{file, inode, inode::Node, StaticOps};
 use crate::channel::{config::Usage, Channel};
-use crate::ring::{Count, Delivery, Stats};
+use crate::ring::{Clock, Count, Delivery, Stats};
 use kernel::bindings;
 use kernel::ffi::c_void;
 use kernel::prelude::*;
@@ -69,7 +69,7 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> i32 {
 
 fn print(to: &SeqFile, channel: &Channel) {
     let config = channel.config();
-    let geo = config.shape.geo;
+    let geo = config.shape.spec.geo();
     let smp = config.usage == Usage::Smp;
     seq_print!(
         to,
@@ -79,17 +79,27 @@ fn print(to: &SeqFile, channel: &Channel) {
     seq_print!(
         to,
         "mode: {}\n",
-        if config.shape.overwrite {
+        if config.shape.spec.overwrite() {
             "overwrite"
         } else {
             "no-overwrite"
         }
     );
     seq_print!(to, "usage: {}\n", if smp { "smp" } else { "global" });
-    let packet = config.shape.delivery == Delivery::Packet;
+    let packet = config.shape.spec.delivery() == Delivery::Packet;
     seq_print!(to, "delivery: {}\n", if packet { "packet" } else { "bulk" });
     seq_print!(to, "subbuf_size: {}\n", geo.subbuf_size());
     seq_print!(to, "n_subbufs: {}\n", geo.n_subbufs());
+    let clock = match config.shape.spec.clock() {
+        Clock::Mono => "mono",
+        Clock::Tsc => "tsc",
+        Clock::None => "none",
+    };
+    seq_print!(to, "clock: {}\n", clock);
+    let reserves = config.shape.spec.reserves();
+    seq_print!(to, "start_reserve: {}\n", reserves.start);
+    seq_print!(to, "end_reserve: {}\n", reserves.end);
+    seq_print!(to, "channel_start_reserve: {}\n", reserves.channel_start);
     seq_print!(to, "flush_interval_ms: {}\n", config.flush_interval);
     let closed = channel.hub().is_closed();
     seq_print!(to, "state: {}\n", if closed { "closed" } else { "open" });

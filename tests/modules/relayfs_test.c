@@ -40,6 +40,9 @@ static int do_open(struct session *s, struct relaytest_open *o)
 		.gid = o->gid,
 		.flush_interval_ms = o->flush_interval_ms,
 		.reserved = o->reserved,
+		.start_reserve = o->start_reserve,
+		.end_reserve = o->end_reserve,
+		.channel_start_reserve = o->channel_start_reserve,
 		.private_data = s,
 	};
 	struct rchan *chan;
@@ -285,6 +288,12 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		ret = chan ? 0 : -EBADF;
 		if (chan)
 			relay_flush(chan);
+		break;
+	case RELAYTEST_RESET:
+		chan = find(s, u.id);
+		ret = chan ? 0 : -EBADF;
+		if (chan)
+			relay_reset(chan);
 		break;
 	default:
 		return -ENOTTY;

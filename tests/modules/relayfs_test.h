@@ -22,7 +22,9 @@ struct relaytest_open {
 	__u32 attr_size;	/* 0: the right one; ~0: open with attr == NULL */
 	__u32 reserved;
 	__u32 id;		/* out */
-	__u32 pad;
+	__u32 start_reserve;
+	__u32 end_reserve;
+	__u32 channel_start_reserve;
 };
 
 /* Bytes as they are, one record. */
@@ -73,5 +75,6 @@ static inline unsigned char relaytest_byte(__u32 writer, __u32 number)
 #define RELAYTEST_WRITE		_IOW('r', 3, struct relaytest_write)
 #define RELAYTEST_PATTERN	_IOWR('r', 4, struct relaytest_pattern)
 #define RELAYTEST_FLUSH		_IOW('r', 5, __u32)
+#define RELAYTEST_RESET		_IOW('r', 6, __u32)
 
 #endif

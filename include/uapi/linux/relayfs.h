@@ -53,6 +53,8 @@ struct relayfs_lost {
  * @cpu: the CPU whose buffer this is, 0xffffffff for a global buffer
  * @flags: the channel's RELAY_* flags
  * @generation: changes when the buffer behind the file is replaced
+ * @start_reserve: bytes at the start of each sub-buffer that are the client's
+ * @end_reserve: bytes at the end of each sub-buffer that are the client's
  * @reserved: zero
  * @write_pos: position of the next record: free-running bytes; write_pos / subbuf_size is the
  *	sequence number of the current sub-buffer
@@ -80,7 +82,9 @@ struct relayfs_meta {
 	__u32 cpu;
 	__u32 flags;
 	__u64 generation;
-	__u64 reserved[10];
+	__u32 start_reserve;
+	__u32 end_reserve;
+	__u64 reserved[9];
 	__u64 write_pos;
 	__u64 pad0[7];
 	__u64 delivered;
@@ -107,14 +111,17 @@ struct relayfs_meta {
  * @holes: position + 1 of the newest hole (discarded bytes), if that lies in the sub-buffer.
  *	A hole's first 8 bytes are its length and the offset + 1 of the hole before it (0: none), 32
  *	bits each
- * @begin: when the sub-buffer was opened (ns, CLOCK_MONOTONIC)
- * @end: when it was delivered (ns, CLOCK_MONOTONIC)
- * @data_len: once delivered: bytes of data, holes included, padding not
+ * @begin: when the sub-buffer was opened, by the channel's clock (RELAY_TIMESTAMP_* in
+ *	&relayfs_meta.flags; usually ns of CLOCK_MONOTONIC)
+ * @end: when it was delivered
+ * @data_len: once delivered: offset of the end of the data, holes included; padding follows, and
+ *	the end reserve
  * @records: once delivered: records
  * @bytes: once delivered: payload, in bytes
  * @first_record: once delivered: records in all sub-buffers before
  * @first_byte: once delivered: payload bytes in all sub-buffers before
  * @claim: sequence number the slot belongs to, plus 1 (from bit 17), bit 16: skipped
+ * @data_start: offset of the first record
  * @reserved: zero
  */
 struct relayfs_subbuf {
@@ -131,7 +138,8 @@ struct relayfs_subbuf {
 	__u64 first_record;
 	__u64 first_byte;
 	__u64 claim;
-	__u64 reserved[3];
+	__u64 data_start;
+	__u64 reserved[2];
 };
 
 #endif /* _UAPI_LINUX_RELAYFS_H */

@@ -4,6 +4,8 @@
 
 #[cfg(not(loom))]
 mod basics;
+#[cfg(not(loom))]
+mod life;
 #[cfg(loom)]
 mod loom;
 #[cfg(not(loom))]

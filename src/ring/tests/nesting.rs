@@ -6,8 +6,8 @@
 //! Nesting on one CPU is not what threads do: the inner writer runs to its end before the outer one
 //! goes on. So it is tested by calling.
 
-use super::world::{parse, record, World};
-use crate::ring::{Cursor, Owner};
+use super::world::{parse_with_reserves, record, World};
+use crate::ring::{Cursor, Owner, Reserves};
 use std::cell::RefCell;
 
 type W = World<Owner>;
@@ -21,14 +21,16 @@ enum Act {
     Write(usize),
     Discard,
     Flush,
+    Reset,
 }
 
-const ACTS: [Act; 5] = [
+const ACTS: [Act; 6] = [
     Act::Write(8),
     Act::Write(40),
     Act::Write(64),
     Act::Discard,
     Act::Flush,
+    Act::Reset,
 ];
 
 /// At the `skip`-th time one of the next writers comes to `place`, `act` is done there.
@@ -47,6 +49,18 @@ struct Script {
     written: Vec<u32>,
     refused: u64,
     injected: usize,
+    resets: usize,
+}
+
+/// What a run begins with.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    /// Records of 24 bytes.
+    before: usize,
+    /// Then one of this length, under the script.
+    len: usize,
+    overwrite: bool,
+    reserves: bool,
 }
 
 thread_local! {
@@ -109,13 +123,32 @@ fn perform(w: &W, act: Act) {
         Act::Flush => {
             let _ = w.flush();
         }
+        Act::Reset => {
+            let _ = w.reset();
+            SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().resets += 1);
+        }
     }
 }
 
-/// Fills the ring up to `before` records of 24 bytes, then writes one of `len` under `steps`, then
-/// some more. The number of steps that were reached.
-fn run(before: usize, len: usize, overwrite: bool, steps: &[Step]) -> usize {
-    let w = W::new(64, 2, overwrite);
+/// Fills the ring, then writes a record under `steps`, then some more. The number of steps that were
+/// reached.
+fn run(start: Start, steps: &[Step]) -> usize {
+    let Start {
+        before,
+        len,
+        overwrite,
+        reserves,
+    } = start;
+    let w = if reserves {
+        let reserves = Reserves {
+            start: 3,
+            end: 5,
+            channel_start: 8,
+        };
+        W::with_reserves(64, 2, overwrite, reserves)
+    } else {
+        W::new(64, 2, overwrite)
+    };
     let mut c = Cursor::default();
     let mut stream = Vec::new();
     SCRIPT.set(Some(Script {
@@ -125,6 +158,7 @@ fn run(before: usize, len: usize, overwrite: bool, steps: &[Step]) -> usize {
         written: Vec::new(),
         refused: 0,
         injected: 0,
+        resets: 0,
     }));
     for _ in 0..before {
         perform(&w, Act::Write(24));
@@ -143,10 +177,17 @@ fn run(before: usize, len: usize, overwrite: bool, steps: &[Step]) -> usize {
 
     let script = SCRIPT.take().unwrap();
     let stats = w.stats(&c);
-    let context = || format!("{before} {len} {overwrite} {steps:?}");
-    let mut read: Vec<u32> = parse(&stream).into_iter().map(|(_, n)| n).collect();
+    let context = || format!("{start:?} {steps:?}");
+    let (records, zeros) = parse_with_reserves(&stream);
+    assert!(reserves || zeros == 0, "{}", context());
+    let mut read: Vec<u32> = records.into_iter().map(|(_, n)| n).collect();
     assert_eq!(stats.read.records, read.len() as u64, "{}", context());
-    assert_eq!(stats.read.bytes, stream.len() as u64, "{}", context());
+    assert_eq!(
+        stats.read.bytes,
+        (stream.len() - zeros) as u64,
+        "{}",
+        context()
+    );
     assert_eq!(stats.unread().records, 0, "{}", context());
     assert_eq!(stats.unread().bytes, 0, "{}", context());
     assert_eq!(
@@ -157,7 +198,7 @@ fn run(before: usize, len: usize, overwrite: bool, steps: &[Step]) -> usize {
     );
     let refused: u64 = stats.refused.iter().map(|n| n.records).sum();
     assert_eq!(refused, script.refused, "{}", context());
-    if overwrite {
+    if overwrite || script.resets != 0 {
         assert!(
             read.iter().all(|n| script.written.contains(n)),
             "{}",
@@ -173,11 +214,16 @@ fn run(before: usize, len: usize, overwrite: bool, steps: &[Step]) -> usize {
     script.injected
 }
 
-fn each_start(mut f: impl FnMut(usize, usize, bool)) {
-    for overwrite in [false, true] {
+fn each_start(mut f: impl FnMut(Start)) {
+    for (overwrite, reserves) in [(false, false), (true, false), (false, true), (true, true)] {
         for before in 0..7 {
             for len in [8, 40, 64] {
-                f(before, len, overwrite);
+                f(Start {
+                    before,
+                    len,
+                    overwrite,
+                    reserves,
+                });
             }
         }
     }
@@ -186,11 +232,11 @@ fn each_start(mut f: impl FnMut(usize, usize, bool)) {
 #[test]
 fn one_level_everywhere() {
     let mut reached = std::collections::BTreeSet::new();
-    each_start(|before, len, overwrite| {
+    each_start(|start| {
         for place in PLACES {
             for act in ACTS {
                 for skip in 0..3 {
-                    if run(before, len, overwrite, &[Step { place, skip, act }]) == 1 {
+                    if run(start, &[Step { place, skip, act }]) == 1 {
                         reached.insert(place);
                     }
                 }
@@ -203,7 +249,7 @@ fn one_level_everywhere() {
 #[test]
 fn two_levels_everywhere() {
     let skip = 0;
-    each_start(|before, len, overwrite| {
+    each_start(|start| {
         for outer in PLACES {
             for inner in PLACES {
                 for a in ACTS {
@@ -220,7 +266,7 @@ fn two_levels_everywhere() {
                                 act: b,
                             },
                         ];
-                        run(before, len, overwrite, &steps);
+                        run(start, &steps);
                     }
                 }
             }
@@ -247,9 +293,13 @@ fn four_levels_at_random() {
                 act: ACTS[pick(ACTS.len())],
             })
             .collect();
-        let before = pick(7);
-        let len = [8, 24, 40, 64][pick(4)];
-        deep += usize::from(run(before, len, pick(2) == 0, &steps) == 4);
+        let start = Start {
+            before: pick(7),
+            len: [8, 24, 40, 64][pick(4)],
+            overwrite: pick(2) == 0,
+            reserves: pick(2) == 0,
+        };
+        deep += usize::from(run(start, &steps) == 4);
     }
     assert!(
         deep > rounds / 100,

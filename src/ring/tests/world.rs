@@ -3,7 +3,8 @@
 //! A ring on the host, and the small vocabulary the tests share.
 
 use crate::ring::{
-    sync, Cause, Committed, Cursor, Delivery, Geometry, Head, Ring, Rmw, Slot, Subbuf,
+    sync, Cause, Clock, Committed, Cursor, Delivery, Geometry, Head, Reserves, Ring, Rmw, Slot,
+    Spec, Subbuf,
 };
 use std::ptr::NonNull;
 
@@ -30,6 +31,17 @@ impl<R: Rmw> World<R> {
         Self::with_delivery(subbuf_size, n_subbufs, overwrite, Delivery::Bulk)
     }
 
+    pub(crate) fn with_reserves(
+        subbuf_size: u64,
+        n_subbufs: u64,
+        overwrite: bool,
+        reserves: Reserves,
+    ) -> Self {
+        let geo = Geometry::new(subbuf_size, n_subbufs).unwrap();
+        let spec = Spec::new(geo, overwrite, Delivery::Bulk, reserves, Clock::Mono);
+        Self::with_spec(spec.unwrap())
+    }
+
     pub(crate) fn with_delivery(
         subbuf_size: u64,
         n_subbufs: u64,
@@ -37,15 +49,20 @@ impl<R: Rmw> World<R> {
         delivery: Delivery,
     ) -> Self {
         let geo = Geometry::new(subbuf_size, n_subbufs).unwrap();
+        let none = Reserves::default();
+        Self::with_spec(Spec::new(geo, overwrite, delivery, none, Clock::Mono).unwrap())
+    }
+
+    pub(crate) fn with_spec(spec: Spec) -> Self {
+        let geo = spec.geo();
         let head = leak(Box::<Head>::default());
-        let subbufs = leak((0..n_subbufs).map(|_| Subbuf::default()).collect());
+        let subbufs = leak((0..geo.n_subbufs()).map(|_| Subbuf::default()).collect());
         let data = leak(vec![0u8; geo.ring_size() as usize].into_boxed_slice());
         #[cfg(loom)]
         crate::checker::track(data.cast().as_ptr(), data.len());
         // SAFETY: The memory is zeroed, large enough and lives as long as the ring. Tests write
         // from one thread unless `R` is `Shared`.
-        let ring =
-            unsafe { Ring::new(head, subbufs.cast(), data.cast(), geo, overwrite, delivery) };
+        let ring = unsafe { Ring::new(head, subbufs.cast(), data.cast(), spec) };
         Self {
             ring,
             head,
@@ -124,9 +141,21 @@ pub(crate) fn record(writer: u8, number: u32, len: usize) -> Vec<u8> {
 }
 
 /// Splits a stream into records, checking every byte: `(writer, number)` in order of appearance.
-pub(crate) fn parse(mut bytes: &[u8]) -> Vec<(u8, u32)> {
-    let mut found = Vec::new();
+pub(crate) fn parse(bytes: &[u8]) -> Vec<(u8, u32)> {
+    let (found, zeros) = parse_with_reserves(bytes);
+    assert_eq!(zeros, 0, "bytes that nobody wrote");
+    found
+}
+
+/// The same where reserves lie between records; their bytes, all zero, are counted.
+pub(crate) fn parse_with_reserves(mut bytes: &[u8]) -> (Vec<(u8, u32)>, usize) {
+    let (mut found, mut zeros) = (Vec::new(), 0);
     while !bytes.is_empty() {
+        if bytes[0] == 0 {
+            zeros += 1;
+            bytes = &bytes[1..];
+            continue;
+        }
         assert!(bytes.len() >= 8, "a torn record: {bytes:02x?}");
         assert_eq!(bytes[0], 0xa5, "out of step");
         let len = usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
@@ -136,5 +165,5 @@ pub(crate) fn parse(mut bytes: &[u8]) -> Vec<(u8, u32)> {
         found.push((bytes[1], number));
         bytes = &bytes[len..];
     }
-    found
+    (found, zeros)
 }

@@ -33,6 +33,10 @@
 #define RELAY_SCHEME_LOCKLESS	0x004
 #define RELAY_SCHEME_LOCKING	0x008
 #define RELAY_SCHEME_ANY	0x00c
+#define RELAY_TIMESTAMP_TSC	0x010
+#define RELAY_TIMESTAMP_MONO	0x020
+#define RELAY_TIMESTAMP_ANY	0x030
+#define RELAY_TIMESTAMP_NONE	0x800
 #define RELAY_USAGE_SMP		0x040
 #define RELAY_USAGE_GLOBAL	0x080
 #define RELAY_MODE_CONTINUOUS	0x100
@@ -67,6 +71,11 @@ static inline int chan_close(int dev, uint32_t id)
 static inline int chan_flush(int dev, uint32_t id)
 {
 	return ioctl(dev, RELAYTEST_FLUSH, &id) ? -errno : 0;
+}
+
+static inline int chan_reset(int dev, uint32_t id)
+{
+	return ioctl(dev, RELAYTEST_RESET, &id) ? -errno : 0;
 }
 
 /* Writes a record on this CPU; what relay_write() returned, or -errno. */

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A reader's place in a ring, and what it has read and missed so far.
+
+use crate::ring::hole::Window;
+
+/// A reader's place in a ring.
+///
+/// # Invariants
+///
+/// * If `held`, the slot of `seq` is held by this cursor, and bytes `off .. end` of the sub-buffer
+///   are committed or padding, `off .. stop` committed. If not, `end == off`.
+/// * `off <= stop <= end`.
+/// * A cursor is used with one ring only.
+#[derive(Default)]
+pub(crate) struct Cursor {
+    pub(crate) seq: u64,
+    pub(super) off: u64,
+    /// How far the bytes at `off` go on without a hole or padding.
+    pub(super) stop: u64,
+    pub(super) end: u64,
+    pub(super) held: bool,
+    /// The run goes to the end of the sub-buffer.
+    pub(super) whole: bool,
+    /// Where the run's payload begins and ends: before and behind it are reserves.
+    pub(super) data: (u64, u64),
+    /// Records in this sub-buffer up to the run's end, and the payload bytes.
+    run: Count,
+    /// Of these, what came before the run.
+    done: Count,
+    /// Everything before the run: consumed or missed.
+    ordinal: Count,
+    /// Payload bytes consumed of a run that is not finished.
+    partly: u64,
+    /// Whether the records missed before this sub-buffer are accounted for.
+    entered: bool,
+    /// When the cursor had last read all of this sub-buffer that there was; 0: never.
+    pub(super) since: u64,
+    /// Consumed so far; a record counts when its run is finished.
+    pub(crate) read: Count,
+    /// Missed so far: gone before this reader came.
+    pub(crate) missed: Count,
+    pub(super) holes: Window,
+}
+
+/// Records, and their payload bytes.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Count {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            records: self.records.wrapping_add(other.records),
+            bytes: self.bytes.wrapping_add(other.bytes),
+        }
+    }
+
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self {
+            records: self.records.wrapping_sub(other.records),
+            bytes: self.bytes.wrapping_sub(other.bytes),
+        }
+    }
+}
+
+/// What a sub-buffer, or the part of it that is committed, has for a reader.
+pub(super) struct Run {
+    /// Everything before the sub-buffer.
+    pub(super) before: Count,
+    /// Records and payload up to the end.
+    pub(super) count: Count,
+    /// Where the payload begins and ends.
+    pub(super) data: (u64, u64),
+    /// Where the run ends; behind the payload if there is an end reserve.
+    pub(super) end: u64,
+    pub(super) whole: bool,
+}
+
+impl Cursor {
+    /// Starts a run in the sub-buffer the cursor is in. The caller found its bytes committed.
+    pub(super) fn begin_run(&mut self, run: &Run) {
+        if !self.entered {
+            self.missed = self.missed.plus(run.before.minus(self.ordinal));
+            // A run that was given up half read counts as missed, but not what was read of it.
+            self.missed.bytes = self.missed.bytes.wrapping_sub(self.partly);
+            self.partly = 0;
+            self.ordinal = run.before;
+            self.entered = true;
+        }
+        self.run = run.count;
+        self.whole = run.whole;
+        self.data = run.data;
+        // INVARIANT: By the caller.
+        self.end = run.end.max(self.off);
+        self.stop = self.off;
+        self.holes.forget();
+    }
+
+    /// Goes over `n` bytes that were read.
+    pub(super) fn step(&mut self, n: u64) {
+        let (from, to) = (self.off, self.off.wrapping_add(n));
+        let payload = to.min(self.data.1).saturating_sub(from.max(self.data.0));
+        self.off = to;
+        self.read.bytes = self.read.bytes.wrapping_add(payload);
+        self.partly = self.partly.wrapping_add(payload);
+    }
+
+    /// Counts the records of a run that was read to its end.
+    pub(super) fn end_run(&mut self) {
+        let step = self.run.minus(self.done);
+        self.read.records = self.read.records.wrapping_add(step.records);
+        self.ordinal = self.ordinal.plus(step);
+        self.done = self.run;
+        self.partly = 0;
+    }
+
+    /// Leaves the sub-buffer for the start of another.
+    pub(super) fn go_to(&mut self, seq: u64) {
+        self.seq = seq;
+        self.off = 0;
+        self.stop = 0;
+        self.end = 0;
+        self.whole = false;
+        self.entered = false;
+        self.since = 0;
+        self.run = Count::default();
+        self.done = Count::default();
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a ring is to be like.
+
+use crate::ring::{Clock, Geometry};
+
+/// When readers are told of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Per sub-buffer.
+    Bulk,
+    /// Per record.
+    Packet,
+}
+
+/// Bytes of sub-buffers that writers leave to the client. They are zero until it fills them.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Reserves {
+    /// At the start of each.
+    pub(crate) start: u32,
+    /// At the end of each.
+    pub(crate) end: u32,
+    /// At the start of the first, and of the first after a reset, before `start`.
+    pub(crate) channel_start: u32,
+}
+
+/// What a ring is to be like.
+///
+/// # Invariants
+///
+/// The reserves together are shorter than a sub-buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct Spec {
+    pub(super) geo: Geometry,
+    pub(super) overwrite: bool,
+    pub(super) delivery: Delivery,
+    pub(super) reserves: Reserves,
+    pub(super) clock: Clock,
+}
+
+impl Spec {
+    /// `None`: the reserves leave no room.
+    pub(crate) fn new(
+        geo: Geometry,
+        overwrite: bool,
+        delivery: Delivery,
+        reserves: Reserves,
+        clock: Clock,
+    ) -> Option<Self> {
+        let all = [reserves.start, reserves.end, reserves.channel_start];
+        let sum = all.iter().fold(0u64, |sum, &n| sum.wrapping_add(n.into()));
+        // INVARIANT: Just checked.
+        (sum < geo.subbuf_size()).then_some(Self {
+            geo,
+            overwrite,
+            delivery,
+            reserves,
+            clock,
+        })
+    }
+
+    pub(crate) fn geo(&self) -> Geometry {
+        self.geo
+    }
+
+    pub(crate) fn overwrite(&self) -> bool {
+        self.overwrite
+    }
+
+    pub(crate) fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    pub(crate) fn reserves(&self) -> Reserves {
+        self.reserves
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+}
