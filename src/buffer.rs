@@ -9,14 +9,16 @@
 
 use crate::bindings as local;
 use crate::channel::Hub;
+use crate::lock::{RawGuard, RawLock};
 use crate::percpu::Pinned;
 use crate::reader::Consumer;
-use crate::ring::{About, Committed, Geometry, Head, Owner, Ring, Shared, Spec, Subbuf};
+use crate::ring::{About, Committed, Geometry, Head, Locked, Owner, Ring, Shared, Spec, Subbuf};
 use crate::wake::{OnSignal, Signal, WaitQueue};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize};
 use kernel::bindings;
 use kernel::error::to_result;
+use kernel::interrupt::LocalInterruptDisabled;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
 use kernel::sync::{new_mutex, Arc, Mutex};
@@ -99,6 +101,56 @@ impl Drop for Pages {
     }
 }
 
+/// How a buffer is written: who may, and what keeps writers apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// By one CPU, without a lock.
+    PerCpu,
+    /// By all CPUs, without a lock.
+    Global,
+    /// By one CPU, with interrupts off.
+    PerCpuLocked,
+    /// By all CPUs, one at a time.
+    GlobalLocked,
+}
+
+impl Kind {
+    /// Writers need what an NMI cannot wait for.
+    pub(crate) fn is_locking(self) -> bool {
+        matches!(self, Self::PerCpuLocked | Self::GlobalLocked)
+    }
+}
+
+/// Evaluates `$body` with `$ring` being the ring of `$buffer` as its writers use it, under the lock they
+/// take, if any. To be used on the owning CPU, if there is one, pinned, and not in an NMI if the kind is
+/// locking.
+macro_rules! with_ring {
+    ($buffer:expr, |$ring:ident| $body:expr) => {
+        match $buffer.kind() {
+            $crate::buffer::Kind::PerCpu => {
+                let $ring = $buffer.ring();
+                $body
+            }
+            $crate::buffer::Kind::Global => {
+                let $ring = $buffer.shared();
+                $body
+            }
+            $crate::buffer::Kind::PerCpuLocked => {
+                let _irqs_off = kernel::interrupt::local_interrupt_disable();
+                let $ring = $buffer.locked();
+                $body
+            }
+            $crate::buffer::Kind::GlobalLocked => {
+                let irqs_off = kernel::interrupt::local_interrupt_disable();
+                let _locked = $buffer.lock(&irqs_off);
+                let $ring = $buffer.locked();
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_ring;
+
 /// What tells apart the buffers of a channel.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
@@ -112,6 +164,7 @@ pub(crate) struct Place {
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) spec: Spec,
+    pub(crate) locking: bool,
     pub(crate) flags: u32,
 }
 
@@ -119,11 +172,14 @@ pub(crate) struct Shape {
 ///
 /// # Invariants
 ///
-/// If `place.cpu` is `None` the ring is only written through [`Buffer::shared`].
+/// The ring is only written as [`with_ring!`] gives it, according to the kind.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Buffer {
     ring: Ring<Owner>,
     place: Place,
+    kind: Kind,
+    #[pin]
+    lock: RawLock,
     hub: Arc<Hub>,
     pages: Pages,
     #[pin]
@@ -197,10 +253,18 @@ impl Buffer {
         // SAFETY: The memory is zeroed, large enough and lives as long as the buffer. Writers reach
         // a CPU's ring only through `PerCpu::here()`, that is on the CPU and pinned.
         let ring = unsafe { Ring::new(head, subbufs, data, shape.spec) };
+        let kind = match (place.cpu, shape.locking) {
+            (Some(_), false) => Kind::PerCpu,
+            (None, false) => Kind::Global,
+            (Some(_), true) => Kind::PerCpuLocked,
+            (None, true) => Kind::GlobalLocked,
+        };
         let buffer = Arc::pin_init(
             pin_init!(Self {
                 ring,
                 place,
+                kind,
+                lock <- RawLock::new(),
                 hub,
                 pages,
                 wait <- WaitQueue::new(),
@@ -216,6 +280,11 @@ impl Buffer {
         Ok(buffer)
     }
 
+    #[inline(always)]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The ring, for its readers and for writers on the owning CPU.
     #[inline(always)]
     pub(crate) fn ring(&self) -> &Ring<Owner> {
@@ -229,8 +298,23 @@ impl Buffer {
         unsafe { &*core::ptr::from_ref(&self.ring).cast() }
     }
 
+    /// The ring as writers use it who hold the lock.
+    pub(crate) fn locked(&self) -> &Ring<Locked> {
+        // SAFETY: As above.
+        unsafe { &*core::ptr::from_ref(&self.ring).cast() }
+    }
+
+    /// Keeps other CPUs from writing.
+    pub(crate) fn lock<'a>(&'a self, irqs_off: &'a LocalInterruptDisabled) -> RawGuard<'a> {
+        self.lock.lock(irqs_off)
+    }
+
     pub(crate) fn place(&self) -> Place {
         self.place
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     pub(crate) fn pages(&self) -> &Pages {
@@ -257,19 +341,13 @@ impl Buffer {
     pub(crate) fn flush_here(&self) {
         // As all writers: or who preempts this could hold everybody up.
         let _pinned = Pinned::new();
-        self.notify(match self.place.cpu {
-            Some(_) => self.ring.flush(),
-            None => self.shared().flush(),
-        });
+        self.notify(with_ring!(self, |ring| ring.flush()));
     }
 
     /// Throws away what was written so far. On the owning CPU, if there is one.
     pub(crate) fn reset_here(&self) {
         let _pinned = Pinned::new();
-        self.notify(match self.place.cpu {
-            Some(_) => self.ring.reset(),
-            None => self.shared().reset(),
-        });
+        self.notify(with_ring!(self, |ring| ring.reset()));
     }
 }
 

@@ -4,14 +4,14 @@
 //! The contract of each function is in `include/linux/relayfs_fs.h`.
 
 use crate::bindings as local;
-use crate::buffer::Buffer;
-use crate::channel::{config::Config, errno, Channel, Reserved};
+use crate::buffer::{with_ring, Buffer};
+use crate::channel::{config::Config, Channel, Reserved};
 use crate::percpu::Pinned;
 use crate::ring::Slot;
 use core::mem;
 use kernel::ffi::{c_char, c_void};
 use kernel::prelude::*;
-use kernel::sync::Arc;
+use kernel::sync::{Arc, ArcBorrow};
 
 /// # Safety
 ///
@@ -73,6 +73,27 @@ pub(crate) unsafe extern "C" fn relayfs_write(
 
 /// # Safety
 ///
+/// As for [`relayfs_write`]; process context.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_write_wait(
+    chan: *mut local::rchan,
+    data: *const c_void,
+    len: usize,
+    timeout: isize,
+) -> isize {
+    // SAFETY: As the caller promises.
+    let result = unsafe {
+        let channel = ArcBorrow::from_raw(chan.cast_const().cast::<Channel>());
+        channel.write_wait(data.cast(), len, timeout.max(0) as usize)
+    };
+    match result {
+        Ok(len) => len as isize,
+        Err(error) => error.to_errno() as isize,
+    }
+}
+
+/// # Safety
+///
 /// `chan` must be open, `slot` valid for writes.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn relayfs_reserve(
@@ -87,14 +108,14 @@ pub(crate) unsafe extern "C" fn relayfs_reserve(
     };
     if len != 0 {
         // SAFETY: As the caller promises.
-        match unsafe { channel(chan) }.reserve(&pinned, len as u64) {
+        match unsafe { channel(chan) }.reserve(&pinned, len) {
             Ok(Reserved { buffer, slot }) => {
                 out.data = buffer.ring().address(slot.pos).cast();
                 out.buf = core::ptr::from_ref(buffer).cast_mut().cast();
                 out.pos = slot.pos;
                 out.reserved_len = slot.len;
             }
-            Err(cause) => return errno(cause).to_errno(),
+            Err(error) => return error.to_errno(),
         }
     }
     // Preemption stays off until the slot is ended.
@@ -139,10 +160,8 @@ pub(crate) unsafe extern "C" fn relayfs_commit(slot: *mut local::relay_slot) {
     // SAFETY: As the caller promises.
     let len = unsafe { (*slot).len } as u64;
     if let Some((buffer, slot)) = inner {
-        buffer.notify(match buffer.place().cpu {
-            Some(_) => buffer.ring().commit_discardable(slot, len),
-            None => buffer.shared().commit_discardable(slot, len),
-        });
+        let committed = with_ring!(buffer, |ring| ring.commit_discardable(slot, len));
+        buffer.notify(committed);
     }
 }
 
@@ -154,10 +173,8 @@ pub(crate) unsafe extern "C" fn relayfs_discard(slot: *mut local::relay_slot) {
     // SAFETY: As the caller promises.
     let (_pinned, inner) = unsafe { end(slot) };
     if let Some((buffer, slot)) = inner {
-        buffer.notify(match buffer.place().cpu {
-            Some(_) => buffer.ring().discard(slot),
-            None => buffer.shared().discard(slot),
-        });
+        let committed = with_ring!(buffer, |ring| ring.discard(slot));
+        buffer.notify(committed);
     }
 }
 
@@ -205,6 +222,7 @@ const _: () = {
         relayfs_private_data,
         relayfs_reserve,
         relayfs_reset,
-        relayfs_write
+        relayfs_write,
+        relayfs_write_wait
     );
 };

@@ -13,3 +13,4 @@ EXPORT_SYMBOL_GPL(relayfs_private_data);
 EXPORT_SYMBOL_GPL(relayfs_reserve);
 EXPORT_SYMBOL_GPL(relayfs_reset);
 EXPORT_SYMBOL_GPL(relayfs_write);
+EXPORT_SYMBOL_GPL(relayfs_write_wait);

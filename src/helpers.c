@@ -7,6 +7,7 @@
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/security.h>
+#include <linux/spinlock.h>
 #include <linux/topology.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -28,6 +29,11 @@ bool relayfs_helper_cpu_possible(unsigned int cpu)
 int relayfs_helper_cpu_to_node(unsigned int cpu)
 {
 	return cpu_to_node(cpu);
+}
+
+bool relayfs_helper_in_nmi(void)
+{
+	return in_nmi();
 }
 
 struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name)
@@ -63,6 +69,21 @@ void relayfs_helper_preempt_enable(void)
 void relayfs_helper_queue_delayed_work(struct delayed_work *work, unsigned long delay)
 {
 	queue_delayed_work(system_dfl_wq, work, delay);
+}
+
+void relayfs_helper_raw_spin_lock(raw_spinlock_t *lock)
+{
+	raw_spin_lock(lock);
+}
+
+void relayfs_helper_raw_spin_lock_init(raw_spinlock_t *lock)
+{
+	raw_spin_lock_init(lock);
+}
+
+void relayfs_helper_raw_spin_unlock(raw_spinlock_t *lock)
+{
+	raw_spin_unlock(lock);
 }
 
 void *relayfs_helper_this_cpu_ptr(unsigned long slots)

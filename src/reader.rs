@@ -56,7 +56,7 @@ impl Buffer {
                 break;
             }
         }
-        ring.publish_consumer(c);
+        self.publish(c);
         self.mid_run.store(ring.mid_run(c), Ordering::Release);
         match (copied, fault) {
             (0, true) => Err(EFAULT),
@@ -71,10 +71,19 @@ impl Buffer {
         self.mid_run.load(Ordering::Acquire) || self.ring().has_data()
     }
 
+    /// Publishes how far the consumer has come, and tells writers that wait for room.
+    fn publish(&self, c: &Cursor) {
+        self.ring().publish_consumer(c);
+        let room = &self.hub().room;
+        if !self.ring().overwrites() && room.has_sleeper() {
+            room.wake_all();
+        }
+    }
+
     /// Brings the consumer to where it is after a reset.
     pub(crate) fn catch_up(&self, consumer: &mut Consumer) {
         self.ring().heed_reset(&mut consumer.cursor);
-        self.ring().publish_consumer(&consumer.cursor);
+        self.publish(&consumer.cursor);
         self.mid_run.store(false, Ordering::Release);
     }
 
@@ -137,7 +146,7 @@ impl Channel {
             let mut consumer = buffer.consumer.lock();
             let found = buffer.ring().advance(&mut consumer.cursor);
             // Also if it only stepped over holes: or it would look as if there were something.
-            buffer.ring().publish_consumer(&consumer.cursor);
+            buffer.publish(&consumer.cursor);
             if !found {
                 continue;
             }

@@ -5,8 +5,8 @@
 //! The rooms, from the bottom up; each may call those above it in this list:
 //!
 //! * [`ring`]: one lock-free ring, pure: no kernel types, also built and tested on the host.
-//! * [`percpu`], [`wake`], [`buffer`]: what a ring needs from the kernel: the CPU it belongs to, how
-//!   sleeping readers learn of data, and memory.
+//! * [`percpu`], [`lock`], [`wake`], [`buffer`]: what a ring needs from the kernel: the CPU it belongs
+//!   to, what keeps writers apart, how sleeping readers learn of data, and memory.
 //! * [`channel`]: a client's set of buffers, its attributes and its life.
 //! * [`reader`]: what an open file has read of a channel.
 //! * [`vfs`]: mount, directories, files, mappings.
@@ -18,6 +18,7 @@ mod bindings;
 mod buffer;
 mod capi;
 mod channel;
+mod lock;
 mod percpu;
 mod reader;
 mod ring;

@@ -66,8 +66,19 @@ impl WaitQueue {
         };
     }
 
+    /// Sleeps until `ready()`, which is called in a state in which it must not sleep: with `false`
+    /// first and when woken, with `true` each time so many jiffies have passed.
+    pub(crate) fn wait_killable(&self, interval: usize, ready: impl FnMut(bool) -> bool) -> Result {
+        self.wait(bindings::TASK_KILLABLE, interval, ready)
+    }
+
     /// Sleeps until `ready()`. `ready` is called in a state in which it must not sleep.
     pub(crate) fn wait_interruptible(&self, mut ready: impl FnMut() -> bool) -> Result {
+        self.wait(bindings::TASK_INTERRUPTIBLE, usize::MAX >> 1, |_| ready())
+    }
+
+    fn wait(&self, state: u32, interval: usize, mut ready: impl FnMut(bool) -> bool) -> Result {
+        let mut left = interval as isize;
         let mut entry = MaybeUninit::<bindings::wait_queue_entry>::zeroed();
         let entry = entry.as_mut_ptr();
         // SAFETY: `entry` lives on this stack until `finish_wait()` has taken it off the queue.
@@ -75,21 +86,19 @@ impl WaitQueue {
         let result = loop {
             // ORDERING: wake:B
             // SAFETY: Both are initialised.
-            let interrupted = unsafe {
-                bindings::prepare_to_wait_event(
-                    self.head.get(),
-                    entry,
-                    bindings::TASK_INTERRUPTIBLE as i32,
-                )
-            };
-            if ready() {
+            let interrupted =
+                unsafe { bindings::prepare_to_wait_event(self.head.get(), entry, state as i32) };
+            if ready(left == 0) {
                 break Ok(());
             }
             if interrupted != 0 {
                 break Err(ERESTARTSYS);
             }
+            if left == 0 {
+                left = interval as isize;
+            }
             // SAFETY: Process context, no lock held.
-            unsafe { bindings::schedule() };
+            left = unsafe { bindings::schedule_timeout(left) };
         };
         // SAFETY: As above.
         unsafe { bindings::finish_wait(self.head.get(), entry) };

@@ -25,6 +25,7 @@ struct rchan;
 #define RELAY_DELIVERY_PACKET	0x00000002	/* per write */
 /* Scheme: how writers are kept apart. */
 #define RELAY_SCHEME_LOCKLESS	0x00000004	/* lock-free, any context including NMI */
+#define RELAY_SCHEME_LOCKING	0x00000008	/* interrupts off, a lock if global; not in NMI */
 #define RELAY_SCHEME_ANY	0x0000000c	/* same as RELAY_SCHEME_LOCKLESS */
 /* Timestamps: by which clock the begin and end of sub-buffers are told. */
 #define RELAY_TIMESTAMP_TSC	0x00000010	/* cycles of the CPU; x86-64 only */
@@ -103,6 +104,7 @@ struct relay_slot {
 struct rchan *relayfs_open(const char *path, const struct rchan_attr *attr);
 void relayfs_close(struct rchan *chan);
 ssize_t relayfs_write(struct rchan *chan, const void *data, size_t len);
+ssize_t relayfs_write_wait(struct rchan *chan, const void *data, size_t len, long timeout);
 int relayfs_reserve(struct rchan *chan, size_t len, struct relay_slot *slot);
 void relayfs_commit(struct relay_slot *slot);
 void relayfs_discard(struct relay_slot *slot);
@@ -159,18 +161,45 @@ static inline void relay_close(struct rchan *chan)
  *
  * Readers see the record whole or not at all. Failures are counted per CPU.
  *
- * Context: any, including NMI; does not sleep, takes no lock.
+ * Context: any, including NMI; does not sleep. Takes no lock, but with %RELAY_SCHEME_LOCKING: then
+ * interrupts are off meanwhile, and NMIs are refused.
  * Return: @len, or
  *
  * * -ENOSPC: no room (%RELAY_MODE_NO_OVERWRITE)
  * * -EMSGSIZE: longer than a sub-buffer
  * * -EBUSY: all sub-buffers are held by readers, or by writers that have not committed yet: this
  *   one interrupted them, or (%RELAY_USAGE_GLOBAL) they run on other CPUs
+ * * -EAGAIN: in an NMI (%RELAY_SCHEME_LOCKING)
  * * -ESHUTDOWN: the channel is closed
  */
 static inline ssize_t relay_write(struct rchan *chan, const void *data, size_t len)
 {
 	return relayfs_write(chan, data, len);
+}
+
+/**
+ * relay_write_wait() - write one record, waiting for room
+ * @chan: the channel
+ * @data: the record
+ * @len: its length in bytes; 0 is allowed and writes nothing
+ * @timeout: how long to wait at most, in jiffies; 0: not at all; MAX_SCHEDULE_TIMEOUT: for ever
+ *
+ * Instead of refusing the record when there is no room, waits until readers have made some. A
+ * record that is given up counts as relay_write() counts it.
+ *
+ * relay_close() ends the wait, and waits for that.
+ *
+ * Context: process; may sleep.
+ * Return: @len, or
+ *
+ * * -ETIMEDOUT: there was no room within @timeout
+ * * -EINTR: the task is being killed
+ * * -EMSGSIZE, -ESHUTDOWN: as relay_write()
+ */
+static inline ssize_t relay_write_wait(struct rchan *chan, const void *data, size_t len,
+				       long timeout)
+{
+	return relayfs_write_wait(chan, data, len, timeout);
 }
 
 /**
@@ -182,7 +211,7 @@ static inline ssize_t relay_write(struct rchan *chan, const void *data, size_t l
  * On success preemption is off until relay_commit() or relay_discard(), one of which must follow on
  * the same CPU.
  *
- * Context: any, including NMI; does not sleep, takes no lock.
+ * Context: as relay_write().
  * Return: 0, or an error as of relay_write(); then there is nothing to end.
  */
 static inline int relay_reserve(struct rchan *chan, size_t len, struct relay_slot *slot)

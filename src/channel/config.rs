@@ -65,11 +65,15 @@ impl Config {
             | RELAY_USAGE_GLOBAL
             | RELAY_MODE_CONTINUOUS
             | RELAY_MODE_NO_OVERWRITE;
-        // Half of the "any" pair alone would be the locking scheme.
-        let scheme = attr.flags & RELAY_SCHEME_ANY;
+        // Both bits of the pair: any, that is the better one.
+        let locking = attr.flags & RELAY_SCHEME_ANY == RELAY_SCHEME_LOCKING;
+        let scheme = if locking {
+            RELAY_SCHEME_LOCKING
+        } else {
+            RELAY_SCHEME_LOCKLESS
+        };
         if attr.size as usize != size_of::<rchan_attr>()
             || attr.flags & !KNOWN != 0
-            || !matches!(scheme, 0 | RELAY_SCHEME_LOCKLESS | RELAY_SCHEME_ANY)
             || attr.mode & !0o444 != 0
             || attr.reserved != 0
             || attr.watermark != 0
@@ -112,7 +116,8 @@ impl Config {
         );
         let shape = Shape {
             spec: spec.ok_or(EINVAL)?,
-            flags: delivery | usage | mode | timestamp | RELAY_SCHEME_LOCKLESS,
+            locking,
+            flags: delivery | usage | mode | timestamp | scheme,
         };
         Ok(Self {
             shape,

@@ -50,10 +50,12 @@ pub(crate) enum Cause {
     Closed = 3,
     /// Readers are in all sub-buffers.
     Held = 4,
+    /// The scheme is locking, and the writer an NMI.
+    Nmi = 6,
 }
 
 /// Number of [`Cause`]s.
-pub(crate) const CAUSES: usize = 5;
+pub(crate) const CAUSES: usize = 7;
 
 /// Places for them in the mapped head.
 const LOST: usize = 8;

@@ -99,7 +99,7 @@ pub(crate) use self::pos::Geometry;
 pub(crate) use self::reserve::{Committed, Slot};
 pub(crate) use self::spec::{Delivery, Reserves, Spec};
 pub(crate) use self::stats::Stats;
-pub(crate) use self::sync::{now, Owner, Rmw, Shared};
+pub(crate) use self::sync::{now, Locked, Owner, Rmw, Shared};
 
 use self::claim::Claim;
 use self::sync::{AtomicU64, Ordering};
@@ -177,6 +177,10 @@ impl<R: Rmw> Ring<R> {
         self.usable()
             .wrapping_sub(self.reserves.start.into())
             .wrapping_sub(self.reserves.channel_start.into())
+    }
+
+    pub(crate) fn overwrites(&self) -> bool {
+        self.overwrite
     }
 
     /// Bytes of a sub-buffer before its end reserve.

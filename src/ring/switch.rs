@@ -25,17 +25,13 @@ enum Entry {
 }
 
 impl<R: Rmw> Ring<R> {
-    /// Reserves when the current sub-buffer has no room, is not open or is no more. A failure is
-    /// counted. The second value says whether a sub-buffer was delivered on the way.
+    /// Reserves when the current sub-buffer has no room, is not open or is no more. A failure is for
+    /// the caller to count. The second value says whether a sub-buffer was delivered on the way.
     #[cold]
     #[inline(never)]
     pub(crate) fn reserve_slow(&self, len: u64) -> (Result<Slot, Cause>, Committed) {
         let mut committed = Committed::Quietly;
-        let slot = self.find_room(len, &mut committed);
-        if let Err(cause) = slot {
-            self.count_lost(cause, len);
-        }
-        (slot, committed)
+        (self.find_room(len, &mut committed), committed)
     }
 
     fn find_room(&self, len: u64, committed: &mut Committed) -> Result<Slot, Cause> {

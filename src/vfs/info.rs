@@ -87,6 +87,12 @@ fn print(to: &SeqFile, channel: &Channel) {
     );
     seq_print!(to, "usage: {}\n", if smp { "smp" } else { "global" });
     let packet = config.shape.spec.delivery() == Delivery::Packet;
+    let scheme = if config.shape.locking {
+        "locking"
+    } else {
+        "lockless"
+    };
+    seq_print!(to, "scheme: {}\n", scheme);
     seq_print!(to, "delivery: {}\n", if packet { "packet" } else { "bulk" });
     seq_print!(to, "subbuf_size: {}\n", geo.subbuf_size());
     seq_print!(to, "n_subbufs: {}\n", geo.n_subbufs());
@@ -116,7 +122,7 @@ fn print(to: &SeqFile, channel: &Channel) {
 
 /// Names, each followed by records and payload bytes.
 fn print_row(to: &SeqFile, stats: &Stats) {
-    let [full, too_big, nested, closed, held] = stats.refused;
+    let [full, too_big, nested, closed, held, _, nmi] = stats.refused;
     let columns = [
         ("produced", stats.produced),
         ("read", stats.read),
@@ -127,6 +133,7 @@ fn print_row(to: &SeqFile, stats: &Stats) {
         ("nested", nested),
         ("closed", closed),
         ("held", held),
+        ("nmi", nmi),
     ];
     for (name, Count { records, bytes }) in columns {
         seq_print!(to, " {} {} {}", name, records, bytes);

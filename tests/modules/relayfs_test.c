@@ -82,7 +82,16 @@ static int do_close(struct session *s, u32 id)
 	return 0;
 }
 
-static long do_write(struct session *s, struct relaytest_write *w)
+static long write_record(struct rchan *chan, const struct relaytest_write *w, const void *data,
+			 bool wait)
+{
+	if (!wait)
+		return relay_write(chan, data, w->len);
+	return relay_write_wait(chan, data, w->len, w->timeout_ms < 0 ? MAX_SCHEDULE_TIMEOUT :
+				msecs_to_jiffies(w->timeout_ms));
+}
+
+static long do_write(struct session *s, struct relaytest_write *w, bool wait)
 {
 	struct rchan *chan = find(s, w->id);
 	void *data;
@@ -92,11 +101,11 @@ static long do_write(struct session *s, struct relaytest_write *w)
 		return -EBADF;
 	/* A length without data: only to be refused. */
 	if (!w->data)
-		return relay_write(chan, &chan, w->len);
+		return write_record(chan, w, &chan, wait);
 	data = vmemdup_user(u64_to_user_ptr(w->data), w->len);
 	if (IS_ERR(data))
 		return PTR_ERR(data);
-	ret = relay_write(chan, data, w->len);
+	ret = write_record(chan, w, data, wait);
 	kvfree(data);
 	return ret;
 }
@@ -278,7 +287,8 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 			ret = do_close(s, u.id);
 		break;
 	case RELAYTEST_WRITE:
-		ret = do_write(s, &u.write);
+	case RELAYTEST_WRITE_WAIT:
+		ret = do_write(s, &u.write, cmd == RELAYTEST_WRITE_WAIT);
 		break;
 	case RELAYTEST_PATTERN:
 		ret = do_pattern(s, &u.pattern);

@@ -32,7 +32,7 @@ struct relaytest_write {
 	__u64 data;
 	__u64 len;
 	__u32 id;
-	__u32 pad;
+	__s32 timeout_ms;	/* of RELAYTEST_WRITE_WAIT; -1: none */
 };
 
 /*
@@ -76,5 +76,6 @@ static inline unsigned char relaytest_byte(__u32 writer, __u32 number)
 #define RELAYTEST_PATTERN	_IOWR('r', 4, struct relaytest_pattern)
 #define RELAYTEST_FLUSH		_IOW('r', 5, __u32)
 #define RELAYTEST_RESET		_IOW('r', 6, __u32)
+#define RELAYTEST_WRITE_WAIT	_IOW('r', 7, struct relaytest_write)
 
 #endif

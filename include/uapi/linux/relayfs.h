@@ -30,7 +30,8 @@
 #define RELAYFS_LOST_NESTED	2	/* nested too deep: unfinished writers in all sub-buffers */
 #define RELAYFS_LOST_CLOSED	3	/* the channel is closed */
 #define RELAYFS_LOST_HELD	4	/* readers are in all sub-buffers */
-#define RELAYFS_LOST_CAUSES	5
+#define RELAYFS_LOST_NMI	6	/* locking scheme, and the writer was an NMI */
+#define RELAYFS_LOST_CAUSES	7
 
 /**
  * struct relayfs_lost - what was lost for one cause

@@ -75,7 +75,13 @@ impl<R: Rmw> World<R> {
     pub(crate) fn reserve(&self, len: u64) -> Result<Slot, Cause> {
         match self.try_reserve(len) {
             Some(slot) => Ok(slot),
-            None => self.reserve_slow(len).0,
+            None => {
+                let result = self.reserve_slow(len).0;
+                if let Err(cause) = result {
+                    self.count_lost(cause, len);
+                }
+                result
+            }
         }
     }
 

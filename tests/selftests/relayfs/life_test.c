@@ -18,6 +18,8 @@ FIXTURE_VARIANT(life) {
 
 FIXTURE_VARIANT_ADD(life, smp) { .usage = RELAY_USAGE_SMP };
 FIXTURE_VARIANT_ADD(life, global) { .usage = RELAY_USAGE_GLOBAL };
+FIXTURE_VARIANT_ADD(life, smp_locking) { .usage = RELAY_USAGE_SMP | RELAY_SCHEME_LOCKING };
+FIXTURE_VARIANT_ADD(life, global_locking) { .usage = RELAY_USAGE_GLOBAL | RELAY_SCHEME_LOCKING };
 
 FIXTURE_SETUP(life)
 {

@@ -87,6 +87,16 @@ static inline long chan_write(int dev, uint32_t id, const void *data, uint64_t l
 	return ret < 0 ? -errno : ret;
 }
 
+/* The same, waiting for room; -1: as long as it takes. */
+static inline long chan_write_wait(int dev, uint32_t id, const void *data, uint64_t len, int ms)
+{
+	struct relaytest_write w = { .id = id, .data = (uintptr_t)data, .len = len,
+				     .timeout_ms = ms };
+	long ret = ioctl(dev, RELAYTEST_WRITE_WAIT, &w);
+
+	return ret < 0 ? -errno : ret;
+}
+
 static inline int chan_pattern(int dev, struct relaytest_pattern *p)
 {
 	return ioctl(dev, RELAYTEST_PATTERN, p) ? -errno : 0;

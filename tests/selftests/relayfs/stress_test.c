@@ -56,6 +56,18 @@ FIXTURE_VARIANT_ADD(stress, global_no_overwrite)
 	.n_subbufs = 8, .read_size = 65536,
 };
 
+FIXTURE_VARIANT_ADD(stress, locking_overwrite)
+{
+	.flags = RELAY_MODE_CONTINUOUS | RELAY_SCHEME_LOCKING, .subbuf_size = 4096,
+	.n_subbufs = 4, .read_size = 65536,
+};
+
+FIXTURE_VARIANT_ADD(stress, global_locking_overwrite)
+{
+	.flags = RELAY_MODE_CONTINUOUS | RELAY_USAGE_GLOBAL | RELAY_SCHEME_LOCKING,
+	.subbuf_size = 4096, .n_subbufs = 4, .read_size = 65536,
+};
+
 FIXTURE_SETUP(stress)
 {
 	self->dev = test_device();

@@ -23,6 +23,16 @@ FIXTURE_VARIANT_ADD(write, global)
 	.usage = RELAY_USAGE_GLOBAL,
 };
 
+FIXTURE_VARIANT_ADD(write, smp_locking)
+{
+	.usage = RELAY_USAGE_SMP | RELAY_SCHEME_LOCKING,
+};
+
+FIXTURE_VARIANT_ADD(write, global_locking)
+{
+	.usage = RELAY_USAGE_GLOBAL | RELAY_SCHEME_LOCKING,
+};
+
 FIXTURE_SETUP(write)
 {
 	self->dev = test_device();

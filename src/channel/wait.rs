@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writers that wait for room rather than lose a record.
+
+use super::Channel;
+use crate::percpu::Pinned;
+use crate::ring::Cause;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kernel::prelude::*;
+use kernel::sync::{Arc, ArcBorrow};
+use kernel::time::msecs_to_jiffies;
+
+/// How often a writer looks by itself, in milliseconds. The consumer tells when it has made room, but
+/// nobody tells when an unfinished writer commits or a reader lets go.
+const LOOK_MS: u32 = 10;
+
+/// Writers that wait. The channel's end waits for them.
+pub(crate) struct Waiting(AtomicUsize);
+
+impl Waiting {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+}
+
+/// One of them.
+struct Waiter(Arc<Channel>);
+
+impl Waiter {
+    fn new(channel: Arc<Channel>) -> Self {
+        channel.hub().waiting.0.fetch_add(1, Ordering::Relaxed);
+        Self(channel)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.hub().waiting.0.fetch_sub(1, Ordering::Release);
+        self.0.hub().room.wake_all();
+    }
+}
+
+/// What may be otherwise a moment later.
+fn may_pass(cause: Cause) -> bool {
+    matches!(cause, Cause::Full | Cause::Nested | Cause::Held)
+}
+
+impl Channel {
+    /// Writes one record, waiting at most `timeout` jiffies until there is room. Process context.
+    /// A record that is given up is counted, once.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Channel::write`].
+    pub(crate) unsafe fn write_wait(
+        self: ArcBorrow<'_, Self>,
+        data: *const u8,
+        len: usize,
+        timeout: usize,
+    ) -> Result<usize> {
+        // SAFETY: As the caller promises.
+        let attempt = || unsafe { self.try_write(&Pinned::new(), data, len) };
+        let mut result = attempt();
+        let mut left = timeout;
+        let mut killed = Ok(());
+        if result.is_err_and(may_pass) && left != 0 {
+            let waiter = Waiter::new(self.into());
+            let interval = msecs_to_jiffies(LOOK_MS).clamp(1, left);
+            killed = waiter.0.hub().room.wait_killable(interval, |expired| {
+                if expired {
+                    left = left.saturating_sub(interval);
+                }
+                result = attempt();
+                !result.is_err_and(may_pass) || left == 0
+            });
+        }
+        let Err(cause) = result else {
+            return Ok(len);
+        };
+        let error = self.refuse(&Pinned::new(), cause, len);
+        Err(match killed {
+            Err(_) => EINTR,
+            Ok(()) if may_pass(cause) => ETIMEDOUT,
+            Ok(()) => error,
+        })
+    }
+
+    /// Gets writers out of their wait. The rings must be closed.
+    pub(super) fn let_waiters_go(&self) {
+        let hub = self.hub();
+        hub.room.wake_all();
+        // It ends when the last has gone, so it need not be interrupted.
+        let none_left = |_| hub.waiting.0.load(Ordering::Acquire) == 0;
+        while hub.room.wait_killable(usize::MAX >> 1, none_left).is_err() {}
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writing: the straight line of lock-free per-CPU channels, and the way of all others.
+//!
+//! The pointers in `Channel::fast` lead to rings that may be written without further ado. Where one is
+//! null the channel is of another kind, or this CPU has no buffer: so the one test that is needed
+//! anyway keeps the straight line free of all others.
+
+use super::Channel;
+use crate::buffer::{with_ring, Buffer, Kind};
+use crate::lock;
+use crate::percpu::Pinned;
+use crate::ring::{copy_short, copy_to_slot, Cause, Committed, Ring, Rmw, Slot, LONG_COPY};
+use kernel::prelude::*;
+
+/// Space reserved in a channel.
+pub(crate) struct Reserved<'a> {
+    pub(crate) buffer: &'a Buffer,
+    pub(crate) slot: Slot,
+}
+
+impl Channel {
+    /// Writes one record of `len` bytes: `len`, or a negative errno, in one register as C wants it.
+    /// Any context. A length that cannot be is refused before `data` is looked at.
+    ///
+    /// What is seldom taken is called last, so that the compiler need not save registers for it.
+    ///
+    /// # Safety
+    ///
+    /// If `len` is at most the longest record, `data` must be valid for reads of `len` bytes.
+    #[inline(always)]
+    pub(crate) unsafe fn write(&self, data: *const u8, len: usize) -> isize {
+        if len >= LONG_COPY {
+            // SAFETY: As the caller promises.
+            return unsafe { self.write_slow(Pinned::new(), data, len) };
+        }
+        let pinned = Pinned::new();
+        let Some(buffer) = self.fast.here(&pinned) else {
+            // SAFETY: As the caller promises.
+            return unsafe { self.write_slow(pinned, data, len) };
+        };
+        let Some(slot) = buffer.ring().try_reserve(len as u64) else {
+            // SAFETY: As the caller promises.
+            return unsafe { self.write_slow(pinned, data, len) };
+        };
+        // SAFETY: The slot is ours and `len` bytes long, so `data` is valid; `len` is short.
+        unsafe { copy_short(data, buffer.ring().address(slot.pos), len) };
+        if buffer.ring().commit(slot) == Committed::Notify {
+            return self.written_loudly(pinned, len);
+        }
+        pinned.release_and_return(len as isize)
+    }
+
+    /// Ends a write about which readers may want to know.
+    #[cold]
+    #[inline(never)]
+    fn written_loudly(&self, pinned: Pinned, len: usize) -> isize {
+        if let Some(buffer) = self.fast.here(&pinned) {
+            buffer.notify(Committed::Notify);
+        }
+        len as isize
+    }
+
+    /// Writes when the current sub-buffer has no room, when the copy is worth a call, and to channels
+    /// of all kinds.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Channel::write`].
+    #[inline(never)]
+    unsafe fn write_slow(&self, pinned: Pinned, data: *const u8, len: usize) -> isize {
+        // SAFETY: As the caller promises.
+        match unsafe { self.try_write(&pinned, data, len) } {
+            Ok(()) => len as isize,
+            Err(cause) => self.refuse(&pinned, cause, len).to_errno() as isize,
+        }
+    }
+
+    /// Writes one record. A failure is not counted yet.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Channel::write`].
+    #[inline(always)]
+    pub(super) unsafe fn try_write(
+        &self,
+        pinned: &Pinned,
+        data: *const u8,
+        len: usize,
+    ) -> Result<(), Cause> {
+        if len == 0 {
+            return Ok(());
+        }
+        let buffer = self.writable(pinned)?;
+        let committed = with_ring!(buffer, |ring| {
+            // SAFETY: As the caller promises.
+            unsafe { write_to(buffer, ring, data, len) }
+        })?;
+        buffer.notify(committed);
+        Ok(())
+    }
+
+    /// Reserves `len` (not 0) bytes for a record. Any context.
+    pub(crate) fn reserve<'a>(&'a self, pinned: &'a Pinned, len: usize) -> Result<Reserved<'a>> {
+        let reserved = self.writable(pinned).and_then(|buffer| {
+            let slot = with_ring!(buffer, |ring| {
+                let len = ring.discardable_len(len as u64);
+                reserve_in(buffer, ring, len)
+            })?;
+            Ok(Reserved { buffer, slot })
+        });
+        reserved.map_err(|cause| self.refuse(pinned, cause, len))
+    }
+
+    /// The buffer in which this context may write.
+    #[inline(always)]
+    fn writable<'a>(&'a self, pinned: &'a Pinned) -> Result<&'a Buffer, Cause> {
+        match self.here.here(pinned) {
+            Some(buffer) if buffer.kind().is_locking() && lock::in_nmi() => Err(Cause::Nmi),
+            Some(buffer) => Ok(buffer),
+            None => Err(Cause::Closed),
+        }
+    }
+
+    /// Counts a record that was not written. The errno its writer gets.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refuse(&self, pinned: &Pinned, cause: Cause, len: usize) -> Error {
+        if let Some(buffer) = self.here.here(pinned) {
+            match buffer.kind() {
+                // Atomic on its own, as no lock can be taken to count a refusal of an NMI.
+                Kind::Global | Kind::GlobalLocked => buffer.shared().count_lost(cause, len as u64),
+                Kind::PerCpu | Kind::PerCpuLocked => buffer.ring().count_lost(cause, len as u64),
+            }
+        }
+        errno(cause)
+    }
+}
+
+/// # Safety
+///
+/// As for [`Channel::write`].
+#[inline(always)]
+unsafe fn write_to<R: Rmw>(
+    buffer: &Buffer,
+    ring: &Ring<R>,
+    data: *const u8,
+    len: usize,
+) -> Result<Committed, Cause> {
+    let slot = reserve_in(buffer, ring, len as u64)?;
+    // SAFETY: The slot is ours and `len` bytes long, so `data` is valid.
+    unsafe { copy_to_slot(data, ring.address(slot.pos), len) };
+    Ok(ring.commit(slot))
+}
+
+#[inline(always)]
+fn reserve_in<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
+    match ring.try_reserve(len) {
+        Some(slot) => Ok(slot),
+        None => reserve_slow(buffer, ring, len),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn reserve_slow<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
+    let (slot, committed) = ring.reserve_slow(len);
+    buffer.notify(committed);
+    slot
+}
+
+/// The errno a writer gets.
+pub(super) fn errno(cause: Cause) -> Error {
+    match cause {
+        Cause::Full => ENOSPC,
+        Cause::TooBig => EMSGSIZE,
+        Cause::Nested | Cause::Held => EBUSY,
+        Cause::Closed => ESHUTDOWN,
+        Cause::Nmi => EAGAIN,
+    }
+}
