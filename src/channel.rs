@@ -149,10 +149,10 @@ impl Channel {
         for buffer in &self.buffers {
             buffer.ring().close();
         }
-        self.let_waiters_go();
         // A writer that saw its ring open runs with preemption off: wait for all of those.
         // SAFETY: Process context.
         unsafe { bindings::synchronize_rcu() };
+        self.let_waiters_go();
         self.flush();
         let files = self.tree.lock().take();
         drop(files);

@@ -72,6 +72,12 @@ impl WaitQueue {
         self.wait(bindings::TASK_KILLABLE, interval, ready)
     }
 
+    /// Sleeps until `over()`, whatever happens. `over` is called in a state in which it must not sleep.
+    pub(crate) fn wait_all_over(&self, mut over: impl FnMut() -> bool) {
+        // Cannot fail: the state heeds no signals.
+        let _ = self.wait(bindings::TASK_UNINTERRUPTIBLE, usize::MAX >> 1, |_| over());
+    }
+
     /// Sleeps until `ready()`. `ready` is called in a state in which it must not sleep.
     pub(crate) fn wait_interruptible(&self, mut ready: impl FnMut() -> bool) -> Result {
         self.wait(bindings::TASK_INTERRUPTIBLE, usize::MAX >> 1, |_| ready())

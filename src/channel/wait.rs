@@ -59,18 +59,22 @@ impl Channel {
         timeout: usize,
     ) -> Result<usize> {
         // SAFETY: As the caller promises.
-        let attempt = || unsafe { self.try_write(&Pinned::new(), data, len) };
-        let mut result = attempt();
+        let attempt = |pinned: &Pinned| unsafe { self.try_write(pinned, data, len) };
+        let pinned = Pinned::new();
+        let mut result = attempt(&pinned);
+        // Still pinned: who ends the channel waits first for all that are, then for those who wait.
+        let waiter =
+            (result.is_err_and(may_pass) && timeout != 0).then(|| Waiter::new(self.into()));
+        drop(pinned);
         let mut left = timeout;
         let mut killed = Ok(());
-        if result.is_err_and(may_pass) && left != 0 {
-            let waiter = Waiter::new(self.into());
-            let interval = msecs_to_jiffies(LOOK_MS).clamp(1, left);
+        if let Some(waiter) = waiter {
+            let interval = msecs_to_jiffies(LOOK_MS).min(left).max(1);
             killed = waiter.0.hub().room.wait_killable(interval, |expired| {
                 if expired {
                     left = left.saturating_sub(interval);
                 }
-                result = attempt();
+                result = attempt(&Pinned::new());
                 !result.is_err_and(may_pass) || left == 0
             });
         }
@@ -85,12 +89,11 @@ impl Channel {
         })
     }
 
-    /// Gets writers out of their wait. The rings must be closed.
+    /// Gets writers out of their wait. The rings must be closed, and known to be to all writers.
     pub(super) fn let_waiters_go(&self) {
         let hub = self.hub();
         hub.room.wake_all();
-        // It ends when the last has gone, so it need not be interrupted.
-        let none_left = |_| hub.waiting.0.load(Ordering::Acquire) == 0;
-        while hub.room.wait_killable(usize::MAX >> 1, none_left).is_err() {}
+        hub.room
+            .wait_all_over(|| hub.waiting.0.load(Ordering::Acquire) == 0);
     }
 }
