@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,6 +46,22 @@
 static inline int test_device(void)
 {
 	return open("/dev/relayfs_test", O_RDWR | O_CLOEXEC);
+}
+
+/* Loads another test client; it lies beside the tests. */
+static inline void load_module(const char *name)
+{
+	static const char * const folders[] = { ".", "relayfs" };
+	char path[64];
+
+	for (int i = 0; i < 2; i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/%s.ko", folders[i], name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		syscall(SYS_finit_module, fd, "", 0);
+		close(fd);
+	}
 }
 
 /* Opens a channel; its id, or -errno. */

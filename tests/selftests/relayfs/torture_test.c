@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writers in every context of every CPU, nested in one another, against readers of every kind. Each
+ * byte is checked, and at the end each count: what was accepted was read or is counted as
+ * overwritten, what was refused is counted by cause.
+ *
+ * TORTURE_MS: how long each case writes at least, 500 if not set; longer, if by then some context
+ * has not had its turn.
+ */
+
+#include <pthread.h>
+#include "torture_check.h"
+
+#define MAX_READERS	(4 * MAX_CPUS)
+#define ALL_CONTEXTS	((1 << TORTURE_CONTEXTS) - 1)
+#define SHARED_LEN	64	/* of all records when readers share a position */
+#define MAX_NUMBER	0x1000000
+
+/* What the fixture sets up. */
+struct rig {
+	int dev, info_fd, n_readers;
+	uint32_t flags;
+	bool global;
+	uint32_t subbuf_size, max_len, contexts;
+	struct reader *readers;
+	unsigned char *numbers;	/* bit map: which were read, where readers share */
+};
+
+FIXTURE(torture)
+{
+	struct rig rig;
+};
+
+FIXTURE_VARIANT(torture)
+{
+	uint32_t flags;
+	uint64_t subbuf_size;
+	uint32_t n_subbufs;
+};
+
+FIXTURE_VARIANT_ADD(torture, overwrite_small)
+{
+	.flags = RELAY_MODE_CONTINUOUS, .subbuf_size = 4096, .n_subbufs = 2,
+};
+
+FIXTURE_VARIANT_ADD(torture, overwrite_large)
+{
+	.flags = RELAY_MODE_CONTINUOUS, .subbuf_size = 65536, .n_subbufs = 8,
+};
+
+FIXTURE_VARIANT_ADD(torture, no_overwrite_small)
+{
+	.flags = RELAY_MODE_NO_OVERWRITE, .subbuf_size = 4096, .n_subbufs = 2,
+};
+
+FIXTURE_VARIANT_ADD(torture, no_overwrite_large)
+{
+	.flags = RELAY_MODE_NO_OVERWRITE, .subbuf_size = 65536, .n_subbufs = 8,
+};
+
+FIXTURE_VARIANT_ADD(torture, global_overwrite_small)
+{
+	.flags = RELAY_USAGE_GLOBAL | RELAY_MODE_CONTINUOUS, .subbuf_size = 4096, .n_subbufs = 2,
+};
+
+FIXTURE_VARIANT_ADD(torture, global_overwrite_large)
+{
+	.flags = RELAY_USAGE_GLOBAL | RELAY_MODE_CONTINUOUS, .subbuf_size = 65536, .n_subbufs = 8,
+};
+
+FIXTURE_VARIANT_ADD(torture, global_no_overwrite_small)
+{
+	.flags = RELAY_USAGE_GLOBAL | RELAY_MODE_NO_OVERWRITE, .subbuf_size = 4096, .n_subbufs = 2,
+};
+
+FIXTURE_VARIANT_ADD(torture, global_no_overwrite_large)
+{
+	.flags = RELAY_USAGE_GLOBAL | RELAY_MODE_NO_OVERWRITE, .subbuf_size = 65536, .n_subbufs = 8,
+};
+
+FIXTURE_VARIANT_ADD(torture, locking_overwrite_small)
+{
+	.flags = RELAY_SCHEME_LOCKING | RELAY_MODE_CONTINUOUS, .subbuf_size = 4096, .n_subbufs = 2,
+};
+
+FIXTURE_VARIANT_ADD(torture, locking_global_no_overwrite)
+{
+	.flags = RELAY_SCHEME_LOCKING | RELAY_USAGE_GLOBAL | RELAY_MODE_NO_OVERWRITE,
+	.subbuf_size = 16384, .n_subbufs = 4,
+};
+
+/* One descriptor and what comes out of it. */
+struct reader {
+	pthread_t thread;
+	struct stream stream;
+	int fd, error;
+	bool polls;
+	size_t read_size, step, longest;
+	unsigned int random;
+	unsigned char *numbers;
+};
+
+static uint32_t torture_ms(void)
+{
+	const char *ms = getenv("TORTURE_MS");
+
+	return ms ? strtoul(ms, NULL, 10) : 500;
+}
+
+FIXTURE_SETUP(torture)
+{
+	struct torture_open o = {
+		.path = (uintptr_t)"torture", .flags = variant->flags,
+		.subbuf_size = variant->subbuf_size, .n_subbufs = variant->n_subbufs,
+	};
+	struct rig *rig = &self->rig;
+
+	if (access("/dev/relayfs_torture", F_OK))
+		load_module("relayfs_torture");
+	rig->dev = open("/dev/relayfs_torture", O_RDWR | O_CLOEXEC);
+	ASSERT_GE(rig->dev, 0);
+	ASSERT_EQ(ioctl(rig->dev, TORTURE_OPEN, &o), 0);
+	rig->info_fd = file_open("torture.d/info", O_RDONLY);
+	ASSERT_GE(rig->info_fd, 0);
+	rig->flags = variant->flags;
+	rig->subbuf_size = variant->subbuf_size;
+	rig->global = variant->flags & RELAY_USAGE_GLOBAL;
+	rig->max_len = 1000;
+	rig->readers = calloc(MAX_READERS, sizeof(*rig->readers));
+}
+
+FIXTURE_TEARDOWN(torture)
+{
+	close(self->rig.info_fd);
+	close(self->rig.dev);
+}
+
+/* Readers. */
+
+static ssize_t read_some(struct reader *r, size_t n)
+{
+	struct pollfd p = { .fd = r->fd, .events = POLLIN };
+	ssize_t got;
+
+	while ((got = read(r->fd, r->stream.bytes + r->stream.len, n)) < 0 && errno == EAGAIN &&
+	       r->polls)
+		poll(&p, 1, 10000);
+	return got;
+}
+
+/* Marks the numbers of what was read; somebody who shares the position may not have read them. */
+static void mark_numbers(struct reader *r, size_t len)
+{
+	for (size_t at = 0; at + sizeof(struct torture_record) <= len; at += SHARED_LEN) {
+		struct torture_record head;
+		uint64_t bit;
+
+		memcpy(&head, r->stream.bytes + at, sizeof(head));
+		if (head.magic != TORTURE_MAGIC || head.number >= MAX_NUMBER ||
+		    head.cpu >= MAX_CPUS || head.context >= TORTURE_CONTEXTS) {
+			stream_fault(&r->stream, "no number", at);
+			return;
+		}
+		bit = ((uint64_t)head.cpu * TORTURE_CONTEXTS + head.context) * MAX_NUMBER +
+		      head.number;
+		if (__atomic_fetch_or(&r->numbers[bit / 8], 1 << bit % 8, __ATOMIC_RELAXED) &
+		    1 << bit % 8)
+			stream_fault(&r->stream, "read by two", at);
+	}
+}
+
+static void *read_all(void *arg)
+{
+	struct reader *r = arg;
+	ssize_t got = 1;
+
+	while (got > 0 && !r->stream.fault[0]) {
+		size_t n = (rand_r(&r->random) % (r->read_size / r->step) + 1) * r->step;
+
+		/* Mostly long reads, and short ones in between. */
+		if (rand_r(&r->random) % 4 == 0)
+			n = (rand_r(&r->random) % 8 + 1) * r->step;
+		got = read_some(r, n);
+		if (got <= 0)
+			break;
+		if (r->numbers)
+			mark_numbers(r, got);
+		stream_take(&r->stream, got, r->longest);
+	}
+	if (got < 0)
+		r->error = errno;
+	else if (r->stream.len)
+		stream_fault(&r->stream, "ends inside a record", 0);
+	return NULL;
+}
+
+static void add_reader(struct __test_metadata *_metadata, struct rig *rig, const char *file,
+		       bool polls)
+{
+	struct reader *r = &rig->readers[rig->n_readers++];
+	bool shared = rig->numbers;
+
+	r->fd = file_open(file, O_RDONLY | (polls ? O_NONBLOCK : 0));
+	ASSERT_GE(r->fd, 0);
+	r->polls = polls;
+	r->numbers = rig->numbers;
+	r->step = shared ? SHARED_LEN : 1;
+	r->read_size = shared ? 4096 : 1 << (6 + rig->n_readers % 3 * 5);
+	r->longest = shared ? SHARED_LEN : rig->subbuf_size;
+	r->random = rig->n_readers * 77;
+	stream_init(&r->stream, rig->global, r->longest, r->read_size);
+	ASSERT_EQ(pthread_create(&r->thread, NULL, read_all, r), 0);
+}
+
+/* A reader per buffer. */
+static void add_buffer_readers(struct __test_metadata *_metadata, struct rig *rig, bool polls)
+{
+	char name[64];
+
+	for (int i = 0; i < (rig->global ? 1 : cpus()); i++) {
+		snprintf(name, sizeof(name), "torture.d/cpu%d", i);
+		add_reader(_metadata, rig, name, polls);
+	}
+}
+
+/* Writers. */
+
+static void add(struct torture_sum *to, struct torture_sum from)
+{
+	to->records += from.records;
+	to->bytes += from.bytes;
+}
+
+/* What all CPUs did in one context. */
+static struct torture_counts sum_context(struct rig *rig, int context)
+{
+	struct torture_counts sum = {}, c = { .context = context };
+
+	for (c.cpu = 0; c.cpu < (uint32_t)cpus(); c.cpu++) {
+		ioctl(rig->dev, TORTURE_COUNTS, &c);
+		add(&sum.accepted, c.accepted);
+		for (int i = 0; i < TORTURE_ERRORS; i++)
+			add(&sum.refused[0], c.refused[i]);
+		sum.discarded += c.discarded;
+		sum.nested += c.nested;
+		sum.deepest = c.deepest > sum.deepest ? c.deepest : sum.deepest;
+	}
+	return sum;
+}
+
+/* Whether each context wrote, and each that may was brought into another's open slot. */
+static bool all_had_their_turn(struct rig *rig)
+{
+	bool all = true;
+
+	for (int context = 0; context < TORTURE_CONTEXTS; context++) {
+		struct torture_counts sum = sum_context(rig, context);
+
+		if (rig->contexts & 1 << context)
+			all &= sum.accepted.records && sum.nested;
+	}
+	return all;
+}
+
+static void report(struct __test_metadata *_metadata, struct rig *rig)
+{
+	static const char * const names[] = { "process", "softirq", "ipi", "irq_work", "hrtimer",
+					      "nmi" };
+
+	for (int context = 0; context < TORTURE_CONTEXTS; context++) {
+		struct torture_counts sum = sum_context(rig, context);
+
+		TH_LOG("%s: %lu accepted, %lu refused, %lu discarded, %lu in open slots, up to %lu",
+		       names[context], (unsigned long)sum.accepted.records,
+		       (unsigned long)sum.refused[0].records, (unsigned long)sum.discarded,
+		       (unsigned long)sum.nested, (unsigned long)sum.deepest);
+	}
+}
+
+static void torture(struct __test_metadata *_metadata, struct rig *rig, bool flush)
+{
+	struct torture_start how = {
+		.contexts = ALL_CONTEXTS, .min_len = sizeof(struct torture_record),
+		.max_len = rig->max_len, .timer_us = 500, .burst = 100, .pause_us = 2000,
+		.cpu = -1, .seed = time(NULL),
+	};
+	double begin;
+
+	if (rig->numbers) {
+		how.min_len = SHARED_LEN;
+		how.max_len = SHARED_LEN;
+	}
+	TH_LOG("seed %u", how.seed);
+	ASSERT_EQ(ioctl(rig->dev, TORTURE_START, &how), 0);
+	rig->contexts = how.contexts;
+	/* All of theirs is refused. */
+	if ((rig->flags & RELAY_SCHEME_ANY) == RELAY_SCHEME_LOCKING)
+		rig->contexts &= ~(1 << TORTURE_NMI);
+	begin = seconds();
+	/* The limit is for a fault; a machine is not as slow as that. */
+	while (seconds() < begin + torture_ms() / 1e3 ||
+	       (!all_had_their_turn(rig) && seconds() < begin + 120)) {
+		usleep(flush ? 300 : 20000);
+		if (flush)
+			ioctl(rig->dev, TORTURE_FLUSH);
+	}
+	ASSERT_EQ(ioctl(rig->dev, TORTURE_STOP), 0);
+	ASSERT_EQ(ioctl(rig->dev, TORTURE_CLOSE), 0);
+	for (int i = 0; i < rig->n_readers; i++) {
+		struct reader *r = &rig->readers[i];
+
+		pthread_join(r->thread, NULL);
+		close(r->fd);
+		EXPECT_EQ(r->error, 0);
+		EXPECT_STREQ(r->stream.fault, "");
+	}
+}
+
+/* Accounts. */
+
+static struct torture_sum column(const char *text, const char *row, const char *key)
+{
+	return (struct torture_sum){ row_value(text, row, key, false),
+				     row_value(text, row, key, true) };
+}
+
+#define EXPECT_SUM(a, b) do { \
+		struct torture_sum _a = (a), _b = (b); \
+		EXPECT_EQ(_a.records, _b.records); \
+		EXPECT_EQ(_a.bytes, _b.bytes); \
+	} while (0)
+
+/* Compares the row of one buffer with what its CPUs wrote and what its readers read. */
+static void check_row(struct __test_metadata *_metadata, struct rig *rig, const char *text,
+		      int buffer)
+{
+	struct torture_sum accepted = {}, refused[TORTURE_ERRORS] = {}, read = {}, sum;
+	uint64_t number_read, tiny = 0, tiny_read = 0;
+	char row[16];
+
+	snprintf(row, sizeof(row), "cpu%d", buffer);
+	for (int i = 0; i < rig->n_readers; i++) {
+		struct seen *seen = &rig->readers[i].stream.seen[buffer];
+
+		add(&read, (struct torture_sum){ seen->records, seen->bytes });
+		tiny_read += seen->tiny;
+	}
+	for (int i = 0; i < cpus() * TORTURE_CONTEXTS; i++) {
+		struct torture_counts c = { .cpu = i / TORTURE_CONTEXTS,
+					    .context = i % TORTURE_CONTEXTS };
+
+		if (!rig->global && c.cpu != (uint32_t)buffer)
+			continue;
+		ASSERT_EQ(ioctl(rig->dev, TORTURE_COUNTS, &c), 0);
+		add(&accepted, c.accepted);
+		tiny += c.tiny;
+		for (int j = 0; j < TORTURE_ERRORS; j++)
+			add(&refused[j], c.refused[j]);
+		number_read = 0;
+		for (int j = 0; j < rig->n_readers; j++)
+			number_read += rig->readers[j].stream.seen[buffer].count[c.cpu][c.context];
+		EXPECT_LE(number_read, c.accepted.records - c.tiny);
+		if (rig->flags & RELAY_MODE_NO_OVERWRITE)
+			EXPECT_EQ(number_read, c.accepted.records - c.tiny);
+	}
+	EXPECT_LE(tiny_read, tiny);
+	EXPECT_SUM(column(text, row, "produced"), accepted);
+	EXPECT_SUM(column(text, row, "read"), read);
+	EXPECT_SUM(column(text, row, "unread"), ((struct torture_sum){}));
+	add(&read, column(text, row, "overwritten"));
+	EXPECT_SUM(read, accepted);
+	if (rig->flags & RELAY_MODE_NO_OVERWRITE)
+		EXPECT_SUM(column(text, row, "overwritten"), ((struct torture_sum){}));
+	EXPECT_SUM(column(text, row, "full"), refused[TORTURE_ENOSPC]);
+	EXPECT_SUM(column(text, row, "too_big"), refused[TORTURE_EMSGSIZE]);
+	sum = column(text, row, "nested");
+	add(&sum, column(text, row, "held"));
+	EXPECT_SUM(sum, refused[TORTURE_EBUSY]);
+	EXPECT_SUM(column(text, row, "closed"), ((struct torture_sum){}));
+	EXPECT_SUM(column(text, row, "nmi"), refused[TORTURE_EAGAIN]);
+	EXPECT_SUM(refused[TORTURE_OTHER], ((struct torture_sum){}));
+}
+
+static void check_all(struct __test_metadata *_metadata, struct rig *rig)
+{
+	static char text[65536];
+	ssize_t len = pread(rig->info_fd, text, sizeof(text) - 1, 0);
+
+	ASSERT_GT(len, 0);
+	text[len] = 0;
+	for (int i = 0; i < (rig->global ? 1 : cpus()); i++)
+		check_row(_metadata, rig, text, i);
+}
+
+static void run(struct __test_metadata *_metadata, struct rig *rig, bool flush)
+{
+	torture(_metadata, rig, flush);
+	check_all(_metadata, rig);
+	report(_metadata, rig);
+	EXPECT_TRUE(all_had_their_turn(rig));
+}
+
+TEST_F_TIMEOUT(torture, a_reader_per_buffer, 300)
+{
+	add_buffer_readers(_metadata, &self->rig, false);
+	run(_metadata, &self->rig, false);
+}
+
+TEST_F_TIMEOUT(torture, whole_channel, 300)
+{
+	self->rig.max_len = variant->subbuf_size;
+	add_reader(_metadata, &self->rig, "torture", true);
+	run(_metadata, &self->rig, false);
+}
+
+TEST_F_TIMEOUT(torture, shared_position, 300)
+{
+	size_t size = (size_t)cpus() * TORTURE_CONTEXTS * MAX_NUMBER / 8;
+
+	self->rig.numbers = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(self->rig.numbers, MAP_FAILED);
+	add_buffer_readers(_metadata, &self->rig, false);
+	add_buffer_readers(_metadata, &self->rig, true);
+	add_reader(_metadata, &self->rig, "torture", false);
+	run(_metadata, &self->rig, false);
+}
+
+TEST_F_TIMEOUT(torture, flushes, 300)
+{
+	add_buffer_readers(_metadata, &self->rig, true);
+	run(_metadata, &self->rig, true);
+}
+
+TEST_HARNESS_MAIN
