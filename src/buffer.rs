@@ -11,17 +11,17 @@ use crate::bindings as local;
 use crate::channel::Hub;
 use crate::lock::{RawGuard, RawLock};
 use crate::percpu::Pinned;
-use crate::reader::Consumer;
+use crate::reader::Position;
 use crate::ring::{About, Committed, Geometry, Head, Locked, Owner, Ring, Shared, Spec, Subbuf};
 use crate::wake::{OnSignal, Signal, WaitQueue};
+use crate::watermark::{Watermark, Wish};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicUsize};
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::interrupt::LocalInterruptDisabled;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
-use kernel::sync::{new_mutex, Arc, Mutex};
+use kernel::sync::Arc;
 
 /// Whole pages, mapped linearly for the kernel.
 ///
@@ -165,6 +165,8 @@ pub(crate) struct Place {
 pub(crate) struct Shape {
     pub(crate) spec: Spec,
     pub(crate) locking: bool,
+    /// What is worth a wake-up, unless a descriptor says otherwise.
+    pub(crate) watermark: Watermark,
     pub(crate) flags: u32,
 }
 
@@ -186,12 +188,11 @@ pub(crate) struct Buffer {
     pub(crate) wait: WaitQueue,
     #[pin]
     signal: Signal<Buffer>,
+    /// What those who wait wish for.
+    pub(crate) wish: Wish,
+    /// The position all who consume share.
     #[pin]
-    pub(crate) consumer: Mutex<Consumer>,
-    /// The consumer is inside a run: it holds a slot, and has something to read.
-    pub(crate) mid_run: AtomicBool,
-    /// Open descriptors that may consume.
-    pub(crate) readers: AtomicUsize,
+    pub(crate) consumer: Position,
 }
 
 /// Bytes of meta pages in front of the data.
@@ -269,9 +270,8 @@ impl Buffer {
                 pages,
                 wait <- WaitQueue::new(),
                 signal <- Signal::new(),
-                consumer <- new_mutex!(Consumer::default(), "relayfs consumer"),
-                mid_run: AtomicBool::new(false),
-                readers: AtomicUsize::new(0),
+                wish: Wish::new(),
+                consumer <- Position::new(true),
             }),
             GFP_KERNEL,
         )?;
@@ -283,6 +283,10 @@ impl Buffer {
     #[inline(always)]
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    pub(crate) fn geo(&self) -> Geometry {
+        self.ring.geometry()
     }
 
     /// The ring, for its readers and for writers on the owning CPU.
@@ -317,6 +321,11 @@ impl Buffer {
         &self.hub
     }
 
+    /// Its number among the buffers of its channel: that of its CPU.
+    pub(crate) fn number(&self) -> u32 {
+        self.place.cpu.unwrap_or(0)
+    }
+
     pub(crate) fn pages(&self) -> &Pages {
         &self.pages
     }
@@ -332,9 +341,55 @@ impl Buffer {
     #[cold]
     #[inline(never)]
     fn notify_slow(&self) {
-        if self.wait.has_sleeper() || self.hub.wait.has_sleeper() {
+        if self.wish.take_if_reached(|| self.ring.written_pos()) {
             self.signal.raise();
         }
+    }
+
+    /// Tells sleeping readers of what there is, whatever their watermark. Any context.
+    #[cold]
+    pub(crate) fn urge(&self) {
+        if self.wish.take_if(|from| self.ring.has_data_after(from)) {
+            self.wish.urge();
+            self.signal.raise();
+        }
+    }
+
+    /// Wakes pollers if there is something for them; others have a clock of their own. Says whether
+    /// somebody goes on waiting. Not from NMI.
+    pub(crate) fn tick(&self) -> bool {
+        if !self.wish.is_there() || !self.has_sleeper() {
+            return false;
+        }
+        let due = self.wish.take_if(|from| self.ring.has_data_after(from));
+        if due {
+            self.wake();
+        }
+        !due
+    }
+
+    /// So that a wish of who left does not wake who comes.
+    pub(crate) fn forget_wish_if_nobody_waits(&self) {
+        if self.wish.is_there() && !self.has_sleeper() {
+            self.wish.forget();
+            if self.has_sleeper() {
+                self.wake();
+            }
+        }
+    }
+
+    fn has_sleeper(&self) -> bool {
+        self.wait.has_sleeper() || self.hub.wait.has_sleeper()
+    }
+
+    /// Wakes all that wait for its data. Not from NMI.
+    fn wake(&self) {
+        if !self.has_sleeper() {
+            return;
+        }
+        self.wish.count_wakeup();
+        self.wait.wake_all();
+        self.hub.wait.wake_all();
     }
 
     /// Ends the current sub-buffer. On the owning CPU, if there is one.
@@ -342,6 +397,7 @@ impl Buffer {
         // As all writers: or who preempts this could hold everybody up.
         let _pinned = Pinned::new();
         self.notify(with_ring!(self, |ring| ring.flush()));
+        self.urge();
     }
 
     /// Throws away what was written so far. On the owning CPU, if there is one.
@@ -353,8 +409,7 @@ impl Buffer {
 
 impl OnSignal for Buffer {
     fn on_signal(&self) {
-        self.wait.wake_all();
-        self.hub.wait.wake_all();
+        self.wake();
     }
 }
 

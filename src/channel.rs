@@ -5,7 +5,8 @@
 use crate::bindings as local;
 use crate::buffer::{self, Buffer, Kind, Place};
 use crate::percpu::{possible_cpus, PerCpu};
-use crate::reader::Merge;
+use crate::reader::{claims::Claims, Merge};
+use crate::ring::Delivery;
 use crate::vfs;
 use crate::wake::WaitQueue;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,7 @@ mod ticker;
 mod wait;
 mod write;
 
+pub(crate) use config::MAX_FLUSH_MS;
 use config::{Config, Usage};
 pub(crate) use write::Reserved;
 
@@ -33,7 +35,16 @@ pub(crate) struct Hub {
     #[pin]
     pub(crate) room: WaitQueue,
     pub(crate) waiting: wait::Waiting,
+    #[pin]
+    pub(crate) readers: Mutex<Readers>,
     closed: AtomicBool,
+}
+
+/// What a channel knows of its descriptors.
+pub(crate) struct Readers {
+    pub(crate) claims: Claims,
+    /// How many have a watermark that any commit may reach, where those of the channel do not.
+    fine: usize,
 }
 
 impl Hub {
@@ -71,6 +82,13 @@ impl Channel {
                 wait <- WaitQueue::new(),
                 room <- WaitQueue::new(),
                 waiting: wait::Waiting::new(),
+                readers <- new_mutex!(
+                    Readers {
+                        claims: Claims::new(),
+                        fine: 0,
+                    },
+                    "relayfs readers"
+                ),
                 closed: AtomicBool::new(false),
             }),
             GFP_KERNEL,
@@ -93,7 +111,7 @@ impl Channel {
                 }
             }
         }
-        let ticker = ticker::Ticker::new(config.flush_interval, &buffers, &hub)?;
+        let ticker = ticker::Ticker::new(&buffers)?;
         let channel = Arc::pin_init(
             pin_init!(Self {
                 config,
@@ -162,6 +180,31 @@ impl Channel {
         }
         self.hub.wait.wake_all();
         self.ticker.stop();
+    }
+
+    /// A descriptor begins or ends to need a look at every commit. Process context.
+    pub(crate) fn need_every_commit(&self, readers: &mut Readers, before: bool, after: bool) {
+        let usual = self.config.shape.spec.delivery();
+        if before == after || usual == Delivery::Packet {
+            return;
+        }
+        let (now, delivery) = if after {
+            (readers.fine.wrapping_add(1), Delivery::Packet)
+        } else {
+            (readers.fine.wrapping_sub(1), usual)
+        };
+        if readers.fine == 0 || now == 0 {
+            for buffer in self.buffers() {
+                buffer.ring().set_delivery(delivery);
+            }
+            if after {
+                // Writers that do not know it yet run with preemption off. What they have
+                // committed is seen after this by who begins to wait.
+                // SAFETY: Process context.
+                unsafe { bindings::synchronize_rcu() };
+            }
+        }
+        readers.fine = now;
     }
 
     pub(crate) fn config(&self) -> &Config {

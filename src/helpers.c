@@ -51,6 +51,11 @@ int relayfs_helper_locked_down(void)
 	return security_locked_down(LOCKDOWN_TRACEFS);
 }
 
+void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay)
+{
+	mod_delayed_work(system_dfl_wq, work, delay);
+}
+
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu)
 {
 	return per_cpu_ptr((void __percpu *)slots, cpu);
@@ -64,11 +69,6 @@ void relayfs_helper_preempt_disable(void)
 void relayfs_helper_preempt_enable(void)
 {
 	preempt_enable();
-}
-
-void relayfs_helper_queue_delayed_work(struct delayed_work *work, unsigned long delay)
-{
-	queue_delayed_work(system_dfl_wq, work, delay);
 }
 
 void relayfs_helper_raw_spin_lock(raw_spinlock_t *lock)

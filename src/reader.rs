@@ -2,28 +2,59 @@
 
 //! Reading: from the rings to a user's buffer.
 //!
-//! All plain readers of a buffer share one consuming position, as with a pipe; so do the readers of
-//! the whole channel, which pick the buffer to read from. A mutex per buffer keeps readers apart;
-//! writers never see it.
+//! All consuming descriptors of a buffer share one position, as with a pipe; so do those of the
+//! whole channel, which pick the buffer to read from. An observer has positions of its own, and
+//! consumes nothing. A mutex per position keeps readers apart; writers never see it.
 
 use crate::buffer::Buffer;
 use crate::channel::Channel;
-use crate::ring::{Cursor, Stats};
-use core::sync::atomic::Ordering;
+use crate::ring::{Count, Cursor, Stats};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
+use kernel::sync::{new_mutex, Mutex};
 
-/// The consuming position of a buffer.
-#[derive(Default)]
-pub(crate) struct Consumer {
-    cursor: Cursor,
+pub(crate) mod claims;
+pub(crate) mod descriptor;
+mod observer;
+
+use observer::Observer;
+
+/// A reader's place in a buffer.
+#[pin_data]
+pub(crate) struct Position {
+    #[pin]
+    cursor: Mutex<Cursor>,
+    /// How far the cursor has come, for those who may not sleep.
+    pos: AtomicU64,
+    /// The cursor is inside a run: it holds a slot, and has something to read.
+    mid_run: AtomicBool,
+    /// What is read is consumed: writers of a no-overwrite ring wait for it.
+    consumes: bool,
+}
+
+impl Position {
+    /// At the oldest data there is.
+    pub(crate) fn new(consumes: bool) -> impl PinInit<Self> {
+        pin_init!(Self {
+            cursor <- new_mutex!(Cursor::default(), "relayfs position"),
+            pos: AtomicU64::new(0),
+            mid_run: AtomicBool::new(false),
+            consumes,
+        })
+    }
+
+    /// Everything before was consumed or missed.
+    pub(crate) fn pos(&self) -> u64 {
+        self.pos.load(Ordering::Acquire)
+    }
 }
 
 /// Where the readers of a whole channel are.
 #[derive(Default)]
 pub(crate) struct Merge {
-    /// Index of the buffer whose run is not finished.
-    current: Option<usize>,
+    /// Number of the buffer whose run is not finished.
+    current: Option<u32>,
 }
 
 /// What became of a read.
@@ -34,15 +65,47 @@ pub(crate) enum Outcome {
     Nothing,
 }
 
+/// Whose positions are read from.
+#[derive(Clone, Copy)]
+pub(crate) enum View<'a> {
+    /// Those all consumers share.
+    Consumer,
+    /// An observer's own.
+    Observer(&'a Observer),
+}
+
+impl<'a> View<'a> {
+    /// The position in `buffer`.
+    pub(crate) fn position(self, buffer: &'a Buffer) -> Option<&'a Position> {
+        match self {
+            Self::Consumer => Some(&buffer.consumer),
+            Self::Observer(observer) => observer.position(buffer),
+        }
+    }
+
+    fn merge(self, channel: &'a Channel) -> &'a Mutex<Merge> {
+        match self {
+            Self::Consumer => &channel.merge,
+            Self::Observer(observer) => &observer.merge,
+        }
+    }
+}
+
 impl Buffer {
     /// Copies as much as there is and fits.
-    pub(crate) fn read(&self, to: &mut IovIterDest<'_>) -> Result<Outcome> {
-        let mut consumer = self.consumer.lock();
-        self.drain(&mut consumer.cursor, to, false)
+    pub(crate) fn read(&self, at: &Position, to: &mut IovIterDest<'_>) -> Result<Outcome> {
+        let mut cursor = at.cursor.lock();
+        self.drain(at, &mut cursor, to, false)
     }
 
     /// Copies from `c` on: all there is, or the rest of one run.
-    fn drain(&self, c: &mut Cursor, to: &mut IovIterDest<'_>, one_run: bool) -> Result<Outcome> {
+    fn drain(
+        &self,
+        at: &Position,
+        c: &mut Cursor,
+        to: &mut IovIterDest<'_>,
+        one_run: bool,
+    ) -> Result<Outcome> {
         let ring = self.ring();
         let (mut copied, mut fault) = (0usize, false);
         while !to.is_empty() && !fault && ring.advance(c) {
@@ -56,8 +119,7 @@ impl Buffer {
                 break;
             }
         }
-        self.publish(c);
-        self.mid_run.store(ring.mid_run(c), Ordering::Release);
+        self.publish(at, c);
         match (copied, fault) {
             (0, true) => Err(EFAULT),
             (0, false) if !to.is_empty() => Ok(Outcome::Nothing),
@@ -65,69 +127,85 @@ impl Buffer {
         }
     }
 
+    /// Shows how far a cursor has come, and tells writers that wait for room.
+    fn publish(&self, at: &Position, c: &Cursor) {
+        if at.consumes {
+            self.ring().publish_consumer(c);
+            let room = &self.hub().room;
+            if !self.ring().overwrites() && room.has_sleeper() {
+                room.wake_all();
+            }
+        }
+        at.pos.store(self.ring().consumed_pos(c), Ordering::Release);
+        at.mid_run.store(self.ring().mid_run(c), Ordering::Release);
+    }
+
+    /// Calls `reset`, which throws away what was written, and brings the consumer to where it is then.
+    pub(crate) fn while_nobody_consumes(&self, reset: impl FnOnce()) {
+        let at = &self.consumer;
+        let mut cursor = at.cursor.lock();
+        reset();
+        self.ring().heed_reset(&mut cursor);
+        self.publish(at, &cursor);
+    }
+
     /// Whether a read would find something. Any context that may not sleep; may rarely be wrong
     /// while a writer is at work, never for good.
-    pub(crate) fn is_readable(&self) -> bool {
-        self.mid_run.load(Ordering::Acquire) || self.ring().has_data()
+    pub(crate) fn is_readable(&self, at: &Position) -> bool {
+        let (ring, pos) = (self.ring(), at.pos());
+        (at.mid_run.load(Ordering::Acquire) && !ring.was_reset_after(pos))
+            || ring.has_data_after(pos)
     }
 
-    /// Publishes how far the consumer has come, and tells writers that wait for room.
-    fn publish(&self, c: &Cursor) {
-        self.ring().publish_consumer(c);
-        let room = &self.hub().room;
-        if !self.ring().overwrites() && room.has_sleeper() {
-            room.wake_all();
-        }
+    /// Nobody reads at a position any more: do not keep a slot from the writers.
+    pub(crate) fn detach(&self, at: &Position) {
+        let mut cursor = at.cursor.lock();
+        self.ring().detach(&mut cursor);
+        at.mid_run.store(false, Ordering::Release);
     }
 
-    /// Brings the consumer to where it is after a reset.
-    pub(crate) fn catch_up(&self, consumer: &mut Consumer) {
-        self.ring().heed_reset(&mut consumer.cursor);
-        self.publish(&consumer.cursor);
-        self.mid_run.store(false, Ordering::Release);
-    }
-
-    /// The last descriptor is gone: do not keep a slot from the writers.
-    pub(crate) fn detach_consumer(&self) {
-        let mut consumer = self.consumer.lock();
-        self.ring().detach(&mut consumer.cursor);
-        self.mid_run.store(false, Ordering::Release);
+    /// What was overwritten before it was read from a position.
+    pub(crate) fn lost(&self, at: &Position) -> Count {
+        self.ring().overwritten(&at.cursor.lock())
     }
 
     /// The buffer's counters.
     pub(crate) fn stats(&self) -> Stats {
-        self.ring().stats(&self.consumer.lock().cursor)
+        self.ring().stats(&self.consumer.cursor.lock())
     }
 }
 
 impl Channel {
     /// Copies as much of all buffers as there is and fits, in order of time: a run once begun is
     /// finished before data of another buffer follows.
-    pub(crate) fn read(&self, to: &mut IovIterDest<'_>) -> Result<Outcome> {
-        let mut merge = self.merge.lock();
+    pub(crate) fn read(&self, view: View<'_>, to: &mut IovIterDest<'_>) -> Result<Outcome> {
+        let mut merge = view.merge(self).lock();
         let mut copied = 0usize;
         while !to.is_empty() {
-            let Some(index) = merge.current.take().or_else(|| self.oldest()) else {
+            let Some(number) = merge.current.take().or_else(|| self.oldest(view)) else {
                 break;
             };
-            let Some(buffer) = self.buffers().get(index) else {
+            let Some(buffer) = self.buffers().iter().find(|b| b.number() == number) else {
                 break;
             };
-            let mut consumer = buffer.consumer.lock();
-            match buffer.drain(&mut consumer.cursor, to, true) {
+            let Some(at) = view.position(buffer) else {
+                break;
+            };
+            let mut cursor = at.cursor.lock();
+            match buffer.drain(at, &mut cursor, to, true) {
                 Ok(Outcome::Copied(n)) => copied = n.wrapping_add(copied),
                 Ok(Outcome::Nothing) => {}
                 Err(error) if copied == 0 => {
-                    merge.current = Some(index);
+                    merge.current = Some(number);
                     return Err(error);
                 }
                 Err(_) => {
-                    merge.current = Some(index);
+                    merge.current = Some(number);
                     break;
                 }
             }
-            if buffer.ring().mid_run(&consumer.cursor) {
-                merge.current = Some(index);
+            if buffer.ring().mid_run(&cursor) {
+                merge.current = Some(number);
             }
         }
         if copied == 0 && !to.is_empty() {
@@ -137,28 +215,30 @@ impl Channel {
     }
 
     /// The buffer whose next run is the oldest.
-    fn oldest(&self) -> Option<usize> {
-        let mut best: Option<(u64, usize)> = None;
-        for (index, buffer) in self.buffers().iter().enumerate() {
-            if !buffer.is_readable() {
+    fn oldest(&self, view: View<'_>) -> Option<u32> {
+        let mut best: Option<(u64, u32)> = None;
+        for buffer in self.buffers() {
+            let Some(at) = view.position(buffer) else {
+                continue;
+            };
+            if !buffer.is_readable(at) {
                 continue;
             }
-            let mut consumer = buffer.consumer.lock();
-            let found = buffer.ring().advance(&mut consumer.cursor);
-            // Also if it only stepped over holes: or it would look as if there were something.
-            buffer.publish(&consumer.cursor);
-            if !found {
-                continue;
-            }
-            let time = buffer.ring().run_time(&consumer.cursor);
+            let ring = buffer.ring();
+            let mut cursor = at.cursor.lock();
+            let half_read = at.mid_run.load(Ordering::Relaxed);
+            let found = ring.advance(&mut cursor);
+            let time = ring.run_time(&cursor);
             // Only a run some byte of which was read must be kept from the writers.
-            if !buffer.mid_run.load(Ordering::Relaxed) {
-                buffer.ring().detach(&mut consumer.cursor);
+            if !half_read {
+                ring.detach(&mut cursor);
             }
-            if best.is_none_or(|(t, _)| time < t) {
-                best = Some((time, index));
+            // Also if it only stepped over holes: or it would look as if there were something.
+            buffer.publish(at, &cursor);
+            if found && best.is_none_or(|(t, _)| time < t) {
+                best = Some((time, buffer.number()));
             }
         }
-        best.map(|(_, index)| index)
+        best.map(|(_, number)| number)
     }
 }

@@ -5,8 +5,8 @@
 //! The rooms, from the bottom up; each may call those above it in this list:
 //!
 //! * [`ring`]: one lock-free ring, pure: no kernel types, also built and tested on the host.
-//! * [`percpu`], [`lock`], [`wake`], [`buffer`]: what a ring needs from the kernel: the CPU it belongs
-//!   to, what keeps writers apart, how sleeping readers learn of data, and memory.
+//! * [`percpu`], [`lock`], [`wake`], [`watermark`], [`buffer`]: what a ring needs from the kernel: the
+//!   CPU it belongs to, what keeps writers apart, how sleeping readers learn of data, when, and memory.
 //! * [`channel`]: a client's set of buffers, its attributes and its life.
 //! * [`reader`]: what an open file has read of a channel.
 //! * [`vfs`]: mount, directories, files, mappings.
@@ -24,6 +24,7 @@ mod reader;
 mod ring;
 mod vfs;
 mod wake;
+mod watermark;
 
 module! {
     type: Relayfs,

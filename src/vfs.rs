@@ -4,12 +4,14 @@
 //!
 //! * [`context`]: mount options, as data. * [`superblock`]: the one superblock all mounts show.
 //! * [`inode`]: directories and files, who owns them. * [`tree`]: a channel's files come and go.
-//! * [`file`]: open, read, poll. * [`mmap`]: mappings. * [`info`]: the counters as text.
+//! * [`file`]: open, read, poll. * [`ioctl`]: ioctls. * [`mmap`]: mappings.
+//! * [`info`]: the counters as text.
 
 mod context;
 mod file;
 mod info;
 mod inode;
+mod ioctl;
 mod mmap;
 mod superblock;
 mod tree;

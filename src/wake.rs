@@ -48,7 +48,7 @@ impl WaitQueue {
 
     /// Whether somebody is queued; a full barrier comes before the look.
     pub(crate) fn has_sleeper(&self) -> bool {
-        // ORDERING: wake:A
+        // ORDERING: queue:A
         // SAFETY: Initialised in `new()`.
         unsafe { local::relayfs_helper_wq_has_sleeper(self.head.get()) }
     }
@@ -78,9 +78,13 @@ impl WaitQueue {
         let _ = self.wait(bindings::TASK_UNINTERRUPTIBLE, usize::MAX >> 1, |_| over());
     }
 
-    /// Sleeps until `ready()`. `ready` is called in a state in which it must not sleep.
-    pub(crate) fn wait_interruptible(&self, mut ready: impl FnMut() -> bool) -> Result {
-        self.wait(bindings::TASK_INTERRUPTIBLE, usize::MAX >> 1, |_| ready())
+    /// As [`WaitQueue::wait_killable`], but any signal ends it.
+    pub(crate) fn wait_interruptible(
+        &self,
+        interval: usize,
+        ready: impl FnMut(bool) -> bool,
+    ) -> Result {
+        self.wait(bindings::TASK_INTERRUPTIBLE, interval, ready)
     }
 
     fn wait(&self, state: u32, interval: usize, mut ready: impl FnMut(bool) -> bool) -> Result {
@@ -90,7 +94,7 @@ impl WaitQueue {
         // SAFETY: `entry` lives on this stack until `finish_wait()` has taken it off the queue.
         unsafe { bindings::init_wait_entry(entry, 0) };
         let result = loop {
-            // ORDERING: wake:B
+            // ORDERING: queue:B
             // SAFETY: Both are initialised.
             let interrupted =
                 unsafe { bindings::prepare_to_wait_event(self.head.get(), entry, state as i32) };
@@ -122,7 +126,7 @@ impl WaitQueue {
         file: *mut bindings::file,
         table: *mut bindings::poll_table_struct,
     ) {
-        // SAFETY: As the caller promises. Ends with the barrier of wake:B.
+        // SAFETY: As the caller promises.
         unsafe { bindings::poll_wait(file, self.head.get(), table) };
     }
 }

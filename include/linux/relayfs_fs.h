@@ -21,7 +21,7 @@
 struct rchan;
 
 /* Delivery: when waiting readers are told. */
-#define RELAY_DELIVERY_BULK	0x00000001	/* per sub-buffer, or after flush_interval_ms */
+#define RELAY_DELIVERY_BULK	0x00000001	/* at the watermark, or after flush_interval_ms */
 #define RELAY_DELIVERY_PACKET	0x00000002	/* per write */
 /* Scheme: how writers are kept apart. */
 #define RELAY_SCHEME_LOCKLESS	0x00000004	/* lock-free, any context including NMI */
@@ -39,6 +39,13 @@ struct rchan;
 #define RELAY_MODE_CONTINUOUS	0x00000100	/* the oldest data is overwritten */
 #define RELAY_MODE_NO_OVERWRITE	0x00000200	/* the new record is refused and counted */
 
+/* Watermark: how much unread data of a buffer wakes readers that wait. */
+#define RELAY_WATERMARK_DEFAULT	0	/* one sub-buffer; RELAY_DELIVERY_PACKET: each write */
+#define RELAY_WATERMARK_BYTES	1	/* at most as many as the buffer has */
+#define RELAY_WATERMARK_PERCENT	2	/* of the buffer, from 1 to 100 */
+#define RELAY_WATERMARK_SUBBUFS	3	/* complete sub-buffers, at most as many as there are */
+#define RELAY_WATERMARK_WRITE	4	/* each write */
+
 /**
  * struct rchan_attr - what a channel is to be like
  * @size: sizeof(struct rchan_attr), so that the structure can grow
@@ -51,8 +58,8 @@ struct rchan;
  *	may read them may also enter "<path>.d"; the directories above follow the mount
  * @uid: owner of the files; 0: the mount's
  * @gid: group of the files; 0: the mount's
- * @flush_interval_ms: while a reader waits: how long data may stay in a sub-buffer that is not full
- *	before the reader is told, from 1 to 60000; 0: 100
+ * @flush_interval_ms: while a reader waits: how long data below the watermark may stay
+ *	before the reader is told, from 1 to 60000; 0: 100. Readers can set their own
  * @reserved: must be 0
  * @private_data: the client's own
  * @start_reserve: bytes at the start of each sub-buffer that records leave free. Readers get them,
@@ -60,8 +67,11 @@ struct rchan;
  * @end_reserve: the same at the end of each
  * @channel_start_reserve: further bytes at the start of the first sub-buffer, and of the first
  *	after relay_reset(). The reserves together must be shorter than a sub-buffer
- * @watermark: not available yet: must be 0
- * @watermark_unit: not available yet: must be 0
+ * @watermark: how much of @watermark_unit wakes readers that wait. Readers can set their own. A
+ *	watermark below one sub-buffer costs each write a call. One of more is looked at when a
+ *	sub-buffer is complete
+ * @watermark_unit: one of RELAY_WATERMARK_*; with %RELAY_WATERMARK_DEFAULT and
+ *	%RELAY_WATERMARK_WRITE, @watermark must be 0
  * @reserved2: must be 0
  *
  * A field of 0 means the default named.

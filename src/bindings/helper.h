@@ -13,10 +13,12 @@
 #include <linux/relayfs_fs.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
+#include <uapi/linux/eventpoll.h>
 #include <uapi/linux/relayfs.h>
 
 /* Casts that bindgen does not evaluate. */
 static const int RELAYFS_IOCB_NOWAIT = (__force int)IOCB_NOWAIT;
+static const unsigned int RELAYFS_EPOLLET = (__force unsigned int)EPOLLET;
 
 struct page *relayfs_helper_alloc_page(int node);
 bool relayfs_helper_cpu_possible(unsigned int cpu);
@@ -25,10 +27,10 @@ bool relayfs_helper_in_nmi(void);
 struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name);
 void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);
 int relayfs_helper_locked_down(void);
+void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay);
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu);
 void relayfs_helper_preempt_disable(void);
 void relayfs_helper_preempt_enable(void);
-void relayfs_helper_queue_delayed_work(struct delayed_work *work, unsigned long delay);
 void relayfs_helper_raw_spin_lock(raw_spinlock_t *lock);
 void relayfs_helper_raw_spin_lock_init(raw_spinlock_t *lock);
 void relayfs_helper_raw_spin_unlock(raw_spinlock_t *lock);

@@ -4,14 +4,15 @@
 
 use crate::bindings as local;
 use crate::buffer::Shape;
-use crate::ring::{Clock, Delivery, Geometry, Reserves, Spec};
+use crate::ring::{Clock, Geometry, Reserves, Spec};
+use crate::watermark::Watermark;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
 
 const DEFAULT_SUBBUF_SIZE: u64 = 64 << 10;
 const DEFAULT_N_SUBBUFS: u64 = 8;
 const DEFAULT_FLUSH_MS: u32 = 100;
-const MAX_FLUSH_MS: u32 = 60_000;
+pub(crate) const MAX_FLUSH_MS: u32 = 60_000;
 /// One sub-buffer, and one buffer, is at most 1 GiB.
 const MAX_BUFFER: u64 = 1 << 30;
 
@@ -76,8 +77,6 @@ impl Config {
             || attr.flags & !KNOWN != 0
             || attr.mode & !0o444 != 0
             || attr.reserved != 0
-            || attr.watermark != 0
-            || attr.watermark_unit != 0
             || attr.reserved2 != 0
             || attr.flush_interval_ms > MAX_FLUSH_MS
         {
@@ -99,14 +98,12 @@ impl Config {
             RELAY_MODE_CONTINUOUS,
         )?;
         let (clock, timestamp) = clock(attr.flags)?;
+        let geo = geometry(attr.subbuf_size, u64::from(attr.n_subbufs))?;
+        let watermark = watermark(attr, delivery == RELAY_DELIVERY_PACKET, geo)?;
         let spec = Spec::new(
-            geometry(attr.subbuf_size, u64::from(attr.n_subbufs))?,
+            geo,
             mode == RELAY_MODE_CONTINUOUS,
-            if delivery == RELAY_DELIVERY_BULK {
-                Delivery::Bulk
-            } else {
-                Delivery::Packet
-            },
+            watermark.delivery(geo),
             Reserves {
                 start: attr.start_reserve,
                 end: attr.end_reserve,
@@ -117,6 +114,7 @@ impl Config {
         let shape = Shape {
             spec: spec.ok_or(EINVAL)?,
             locking,
+            watermark,
             flags: delivery | usage | mode | timestamp | scheme,
         };
         Ok(Self {
@@ -157,6 +155,24 @@ fn clock(flags: u32) -> Result<(Clock, u32)> {
         RELAY_TIMESTAMP_TSC => Ok((Clock::Tsc, RELAY_TIMESTAMP_TSC)),
         RELAY_TIMESTAMP_NONE => Ok((Clock::None, RELAY_TIMESTAMP_NONE)),
         _ => Ok((Clock::Mono, RELAY_TIMESTAMP_MONO)),
+    }
+}
+
+fn watermark(attr: &local::rchan_attr, packet: bool, geo: Geometry) -> Result<Watermark> {
+    use local::*;
+
+    let n = u64::from(attr.watermark);
+    match attr.watermark_unit {
+        RELAY_WATERMARK_DEFAULT if n == 0 && packet => Ok(Watermark::Bytes(1)),
+        RELAY_WATERMARK_DEFAULT if n == 0 => Ok(Watermark::Subbufs(1)),
+        RELAY_WATERMARK_WRITE if n == 0 => Ok(Watermark::Bytes(1)),
+        RELAY_WATERMARK_BYTES if (1..=geo.ring_size()).contains(&n) => Ok(Watermark::Bytes(n)),
+        RELAY_WATERMARK_SUBBUFS if (1..=geo.n_subbufs()).contains(&n) => Ok(Watermark::Subbufs(n)),
+        // At most 1 GiB, times 100.
+        RELAY_WATERMARK_PERCENT if (1..=100).contains(&n) => Ok(Watermark::Bytes(
+            geo.ring_size().wrapping_mul(n).wrapping_div(100),
+        )),
+        _ => Err(EINVAL),
     }
 }
 

@@ -24,9 +24,7 @@ impl Channel {
     pub(crate) fn reset(&self) {
         for buffer in self.buffers() {
             // Locked, as resets of one buffer must not overlap.
-            let mut consumer = buffer.consumer.lock();
-            on_owner(buffer, Buffer::reset_here);
-            buffer.catch_up(&mut consumer);
+            buffer.while_nobody_consumes(|| on_owner(buffer, Buffer::reset_here));
         }
     }
 }

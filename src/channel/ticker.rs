@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The flush timer: low-rate data reaches readers that wait.
+//! The flush timer: low-rate data reaches those who poll.
 //!
-//! Writers tell readers of full sub-buffers only. While a reader waits, this looks at intervals
-//! whether a sub-buffer that is not full has something for it; writers need not do anything.
+//! Writers wake pollers when the watermark is reached only. While one waits, this looks at intervals
+//! whether there is less, but something; writers need not do anything. A read that waits has a clock
+//! of its own.
 
 use crate::bindings as local;
 use crate::buffer::Buffer;
-use crate::channel::Hub;
 use core::pin::Pin;
 use kernel::bindings;
 use kernel::prelude::*;
@@ -22,9 +22,7 @@ use kernel::types::Opaque;
 /// The work is queued only while the state is `Armed`.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Ticker {
-    interval: u32,
     buffers: KVVec<Arc<Buffer>>,
-    hub: Arc<Hub>,
     #[pin]
     state: SpinLock<State>,
     #[pin]
@@ -35,8 +33,8 @@ pub(crate) struct Ticker {
 enum State {
     /// Nobody waits.
     Idle,
-    /// The work is queued or runs.
-    Armed,
+    /// The work is queued or runs; how many milliseconds are between two looks.
+    Armed(u32),
     /// The channel is closed: there is nothing to wait for.
     Stopped,
 }
@@ -47,16 +45,14 @@ unsafe impl Send for Ticker {}
 unsafe impl Sync for Ticker {}
 
 impl Ticker {
-    pub(crate) fn new(interval: u32, buffers: &[Arc<Buffer>], hub: &Arc<Hub>) -> Result<Arc<Self>> {
+    pub(crate) fn new(buffers: &[Arc<Buffer>]) -> Result<Arc<Self>> {
         let mut own = KVVec::with_capacity(buffers.len(), GFP_KERNEL)?;
         for buffer in buffers {
             own.push(buffer.clone(), GFP_KERNEL)?;
         }
         Arc::pin_init(
             pin_init!(Self {
-                interval,
                 buffers: own,
-                hub: hub.clone(),
                 state <- new_spinlock!(State::Idle, "relayfs ticker"),
                 work <- Opaque::ffi_init(|work| {
                     // SAFETY: `work` is valid for writes.
@@ -67,14 +63,17 @@ impl Ticker {
         )
     }
 
-    /// A reader has queued itself: look at intervals from now on, until nobody waits. Must not be
-    /// called before it is queued, or it may be overlooked. Does not sleep.
-    pub(crate) fn arm(&self) {
+    /// A poller has made its wish: look each `interval` milliseconds from now on, or as often as
+    /// another wants it, until nobody waits. Must not be called before, or it may be overlooked. Does
+    /// not sleep.
+    pub(crate) fn arm(&self, interval: u32) {
         let mut state = self.state.lock();
-        if *state == State::Idle {
-            *state = State::Armed;
-            self.enqueue();
+        match *state {
+            State::Stopped => return,
+            State::Armed(shorter) if shorter <= interval => return,
+            _ => *state = State::Armed(interval),
         }
+        self.enqueue(interval);
     }
 
     /// From now on does nothing, and is not about to. Process context.
@@ -86,27 +85,17 @@ impl Ticker {
     }
 
     /// With `state` locked, and armed.
-    fn enqueue(&self) {
-        let delay = msecs_to_jiffies(self.interval);
+    fn enqueue(&self, interval: u32) {
+        let delay = msecs_to_jiffies(interval);
         // SAFETY: Initialised in `new()`, and stopped before it is freed.
-        unsafe { local::relayfs_helper_queue_delayed_work(self.work.get(), delay) };
+        unsafe { local::relayfs_helper_mod_delayed_work(self.work.get(), delay) };
     }
 
-    /// Wakes readers for which there is something. Says whether any waits.
+    /// Wakes pollers for which there is something. Says whether any goes on waiting.
     fn look(&self) -> bool {
-        let waiting_for_all = self.hub.wait.has_sleeper();
-        let mut waiting = waiting_for_all;
-        let mut any = false;
+        let mut waiting = false;
         for buffer in &self.buffers {
-            let sleeper = buffer.wait.has_sleeper();
-            if (sleeper || waiting_for_all) && buffer.is_readable() {
-                any = true;
-                buffer.wait.wake_all();
-            }
-            waiting |= sleeper;
-        }
-        if any {
-            self.hub.wait.wake_all();
+            waiting |= buffer.tick();
         }
         waiting
     }
@@ -121,15 +110,13 @@ impl Ticker {
             &*kernel::container_of!(Opaque::cast_from(delayed), Self, work)
         };
         let mut state = this.state.lock();
-        // Looked at with the state locked: a reader that queues itself later than this look arms
+        // Looked at with the state locked: a poller that makes its wish later than this look arms
         // later, and finds the state idle.
         let waiting = this.look();
-        if *state == State::Armed {
-            if waiting {
-                this.enqueue();
-            } else {
-                *state = State::Idle;
-            }
+        match *state {
+            State::Armed(interval) if waiting => this.enqueue(interval),
+            State::Armed(_) => *state = State::Idle,
+            State::Idle | State::Stopped => {}
         }
     }
 }

@@ -166,6 +166,9 @@ fn reserve_in<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, len: u64) -> Result<Slot,
 fn reserve_slow<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
     let (slot, committed) = ring.reserve_slow(len);
     buffer.notify(committed);
+    if let Err(Cause::Full) = slot {
+        buffer.urge();
+    }
     slot
 }
 

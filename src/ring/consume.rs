@@ -123,10 +123,10 @@ impl<R: Rmw> Ring<R> {
         begin.max(c.since)
     }
 
-    /// Whether there seems to be something to read after what the consumer has published. May be
-    /// wrong while a writer or the consumer is at work.
-    pub(crate) fn has_data(&self) -> bool {
-        let consumed = self.head().consumer.pos.load(Ordering::Acquire);
+    /// Whether there seems to be something to read from position `consumed` on. May be wrong while a
+    /// writer is at work, or the reader that has come to `consumed`.
+    pub(crate) fn has_data_after(&self, consumed: u64) -> bool {
+        let consumed = consumed.max(self.first_pos());
         let (seq, off) = (self.geo.seq(consumed), self.geo.offset(consumed));
         let delivered = self.head().deliver.seq.load(Ordering::Acquire);
         if delivered > seq {
@@ -157,6 +157,28 @@ impl<R: Rmw> Ring<R> {
         } else {
             data_len
         }
+    }
+
+    /// What was written before was thrown away.
+    fn first_pos(&self) -> u64 {
+        self.geo.start(self.first.load(Ordering::Acquire))
+    }
+
+    /// Whether what a reader that has come to `pos` had before it was thrown away.
+    pub(crate) fn was_reset_after(&self, pos: u64) -> bool {
+        pos < self.first_pos()
+    }
+
+    /// Where a reader that has come to `pos` goes on, if it is at the end of a sub-buffer's data.
+    pub(crate) fn after_padding(&self, pos: u64) -> u64 {
+        let pos = pos.max(self.first_pos());
+        let seq = self.geo.seq(pos);
+        let delivered = self.head().deliver.seq.load(Ordering::Acquire) > seq;
+        let data_len = self.subbuf(seq).data_len.load(Ordering::Relaxed);
+        if delivered && self.run_end(data_len) <= self.geo.offset(pos) {
+            return self.geo.start(seq.wrapping_add(1));
+        }
+        pos
     }
 
     /// Whether the cursor is in the middle of a run.

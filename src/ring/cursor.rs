@@ -117,6 +117,16 @@ impl Cursor {
         self.partly = 0;
     }
 
+    /// What is left of the run the reader is in.
+    pub(super) fn unread(&self) -> Count {
+        if !self.held {
+            return Count::default();
+        }
+        let mut left = self.run.minus(self.done);
+        left.bytes = left.bytes.wrapping_sub(self.partly);
+        left
+    }
+
     /// Leaves the sub-buffer for the start of another.
     pub(super) fn go_to(&mut self, seq: u64) {
         self.seq = seq;

@@ -124,7 +124,7 @@ pub(crate) struct Ring<R> {
     /// Usable size of a sub-buffer - 1, or 0 when the ring is closed.
     room: AtomicU64,
     /// A commit after which these bits of the commit word are 0 is worth a look.
-    notify_mask: u64,
+    notify_mask: AtomicU64,
     overwrite: bool,
     clock: Clock,
     reserves: Reserves,
@@ -160,10 +160,7 @@ impl<R: Rmw> Ring<R> {
             data,
             geo,
             room: AtomicU64::new(usable.wrapping_sub(1)),
-            notify_mask: match spec.delivery {
-                Delivery::Bulk => geo.subbuf_size().wrapping_sub(1),
-                Delivery::Packet => 0,
-            },
+            notify_mask: AtomicU64::new(Self::mask(geo, spec.delivery)),
             overwrite: spec.overwrite,
             clock: spec.clock,
             reserves: spec.reserves,
@@ -203,6 +200,28 @@ impl<R: Rmw> Ring<R> {
     /// From now on refuses to reserve. Writers that reserved before may still commit.
     pub(crate) fn close(&self) {
         self.room.store(0, Ordering::Relaxed);
+    }
+
+    fn mask(geo: Geometry, delivery: Delivery) -> u64 {
+        match delivery {
+            Delivery::Bulk => geo.subbuf_size().wrapping_sub(1),
+            Delivery::Packet => 0,
+        }
+    }
+
+    /// Changes which commits are worth a look. Writers that are at work may not know it yet.
+    pub(crate) fn set_delivery(&self, delivery: Delivery) {
+        let mask = Self::mask(self.geo, delivery);
+        self.notify_mask.store(mask, Ordering::Relaxed);
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geo
+    }
+
+    /// Where the next record will be reserved.
+    pub(crate) fn written_pos(&self) -> u64 {
+        self.head().writer.pos.load(Ordering::Acquire)
     }
 
     /// Publishes how far the consumer has come, and what it has read and missed.

@@ -77,7 +77,7 @@ impl<R: Rmw> Ring<R> {
         // ORDERING: commit:A
         let now = R::fetch_add(&subbuf.commit, n).wrapping_add(n);
         nesting_point!(E);
-        if now & self.notify_mask == 0 {
+        if now & self.notify_mask.load(Ordering::Relaxed) == 0 {
             return self.committed_slow(now);
         }
         Committed::Quietly
@@ -91,7 +91,7 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn discard(&self, slot: Slot) -> Committed {
         if self.unreserve(slot.pos, slot.pos.wrapping_add(slot.len)) {
             // What was committed before the slot may have become readable just now.
-            return if self.notify_mask == 0 {
+            return if self.notify_mask.load(Ordering::Relaxed) == 0 {
                 Committed::Notify
             } else {
                 Committed::Quietly

@@ -69,18 +69,27 @@ impl<R: Rmw> Ring<R> {
             to.records = from.records.load(Ordering::Relaxed);
             to.bytes = from.bytes.load(Ordering::Relaxed);
         }
-        let oldest = self.count_before_oldest(c.seq.max(self.first.load(Ordering::Relaxed)));
-        let passed = c.read.plus(c.missed);
-        let mut overwritten = c.missed;
-        if oldest.records > passed.records {
-            overwritten = overwritten.plus(oldest.minus(passed));
-        }
         Stats {
             produced: self.produced(),
             read: c.read,
-            overwritten,
+            overwritten: self.overwritten(c),
             refused,
         }
+    }
+
+    /// What was overwritten before the reader at `c` could read it, whether it has noticed or not.
+    pub(crate) fn overwritten(&self, c: &Cursor) -> Count {
+        let first = self.first.load(Ordering::Relaxed);
+        let mut passed = c.read.plus(c.missed);
+        if c.seq >= first {
+            // The run a reader is in is kept for it.
+            passed = passed.plus(c.unread());
+        }
+        let oldest = self.count_before_oldest(c.seq.max(first));
+        if oldest.records > passed.records {
+            return c.missed.plus(oldest.minus(passed));
+        }
+        c.missed
     }
 
     /// Everything committed so far.

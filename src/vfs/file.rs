@@ -1,110 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Open files: the kernel's operations, converted; what they do is in `reader.rs`.
+//! Open files: the kernel's operations, converted; what they do is in `reader/descriptor.rs`.
 
 use super::inode::{self, Node};
-use super::{info, mmap, StaticOps};
+use super::{info, ioctl, mmap, StaticOps};
 use crate::bindings as local;
-use crate::buffer::Buffer;
-use crate::channel::{Channel, Hub};
-use crate::reader::Outcome;
-use crate::wake::WaitQueue;
-use core::sync::atomic::Ordering;
+use crate::reader::descriptor::Descriptor;
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
-use kernel::sync::Arc;
-
-/// What a descriptor reads.
-pub(super) enum Source {
-    Whole(Arc<Channel>),
-    Buffer(Arc<Channel>, Arc<Buffer>),
-}
-
-impl Source {
-    pub(super) fn channel(&self) -> &Arc<Channel> {
-        match self {
-            Self::Whole(channel) | Self::Buffer(channel, _) => channel,
-        }
-    }
-
-    /// The buffers it consumes from.
-    fn buffers(&self) -> &[Arc<Buffer>] {
-        match self {
-            Self::Whole(channel) => channel.buffers(),
-            Self::Buffer(_, buffer) => core::slice::from_ref(buffer),
-        }
-    }
-
-    fn hub(&self) -> &Hub {
-        self.channel().hub()
-    }
-
-    fn wait(&self) -> &WaitQueue {
-        match self {
-            Self::Whole(channel) => &channel.hub().wait,
-            Self::Buffer(_, buffer) => &buffer.wait,
-        }
-    }
-
-    fn is_readable(&self) -> bool {
-        self.buffers().iter().any(|buffer| buffer.is_readable())
-    }
-
-    fn open(&self) {
-        for buffer in self.buffers() {
-            buffer.readers.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn close(&self) {
-        for buffer in self.buffers() {
-            if buffer.readers.fetch_sub(1, Ordering::Relaxed) == 1 {
-                buffer.detach_consumer();
-            }
-        }
-    }
-
-    /// Reads what there is, waiting for it if `wait`.
-    fn read(&self, to: &mut IovIterDest<'_>, wait: bool) -> Result<usize> {
-        loop {
-            // Before looking for data: what is written before the end is not missed.
-            let closed = self.hub().is_closed();
-            let outcome = match self {
-                Self::Whole(channel) => channel.read(to),
-                Self::Buffer(_, buffer) => buffer.read(to),
-            }?;
-            match outcome {
-                Outcome::Copied(n) => return Ok(n),
-                Outcome::Nothing if closed => return Ok(0),
-                Outcome::Nothing if !wait => return Err(EAGAIN),
-                Outcome::Nothing if kernel::current!().signal_pending() => return Err(ERESTARTSYS),
-                Outcome::Nothing => {}
-            }
-            self.wait().wait_interruptible(|| {
-                let ready = self.is_readable() || self.hub().is_closed();
-                if !ready {
-                    self.channel().ticker.arm();
-                }
-                ready
-            })?;
-        }
-    }
-
-    fn poll(&self) -> u32 {
-        let closed = self.hub().is_closed();
-        let mut events = 0;
-        if self.is_readable() {
-            events |= bindings::POLLIN | bindings::POLLRDNORM;
-        } else if closed {
-            events |= bindings::POLLHUP;
-        } else {
-            self.channel().ticker.arm();
-        }
-        events
-    }
-}
 
 /// Of the whole channel.
 static WHOLE: StaticOps<bindings::file_operations> = StaticOps::new(data_operations(None));
@@ -122,6 +27,9 @@ const fn data_operations(mmap: Option<Mmap>) -> bindings::file_operations {
             release: Some(release),
             read_iter: Some(read_iter),
             poll: Some(poll),
+            unlocked_ioctl: Some(ioctl::ioctl),
+            // The structures are the same for 32-bit programs.
+            compat_ioctl: Some(ioctl::ioctl),
             mmap,
             ..core::mem::zeroed()
         }
@@ -155,9 +63,9 @@ pub(super) fn check_lockdown() -> Result {
 /// # Safety
 ///
 /// `file` must be open, by [`open`].
-pub(super) unsafe fn source<'a>(file: *mut bindings::file) -> &'a Source {
+pub(super) unsafe fn descriptor<'a>(file: *mut bindings::file) -> &'a Descriptor {
     // SAFETY: `open()` put it there, and it stays until `release()`.
-    unsafe { &*(*file).private_data.cast::<Source>() }
+    unsafe { &*(*file).private_data.cast::<Descriptor>() }
 }
 
 /// # Safety
@@ -166,16 +74,17 @@ pub(super) unsafe fn source<'a>(file: *mut bindings::file) -> &'a Source {
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> i32 {
     let result = check_lockdown().and_then(|()| {
         // SAFETY: As the caller promises.
-        let source = match unsafe { inode::node(inode) } {
-            Node::Whole(channel) => Source::Whole(channel.clone()),
-            Node::Buffer(channel, buffer) => Source::Buffer(channel.clone(), buffer.clone()),
+        let (channel, buffer) = match unsafe { inode::node(inode) } {
+            Node::Whole(channel) => (channel.clone(), None),
+            Node::Buffer(channel, buffer) => (channel.clone(), Some(buffer.clone())),
             Node::Directory(_) | Node::Info(_) => return Err(EINVAL),
         };
-        let source = KBox::new(source, GFP_KERNEL)?;
-        source.open();
+        // SAFETY: As the caller promises.
+        let exclusive = unsafe { (*file).f_flags } & bindings::O_EXCL != 0;
+        let descriptor = Descriptor::open(channel, buffer, exclusive)?;
         // SAFETY: As the caller promises.
         unsafe {
-            (*file).private_data = KBox::into_raw(source).cast();
+            (*file).private_data = KBox::into_raw(descriptor).cast();
             to_result(bindings::stream_open(inode, file))
         }
     });
@@ -187,8 +96,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 /// As the kernel calls it: `file` opened by [`open`], not used any more.
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> i32 {
     // SAFETY: `open()` put it there.
-    let source = unsafe { KBox::from_raw((*file).private_data.cast::<Source>()) };
-    source.close();
+    drop(unsafe { KBox::from_raw((*file).private_data.cast::<Descriptor>()) });
     0
 }
 
@@ -199,15 +107,15 @@ unsafe extern "C" fn read_iter(iocb: *mut bindings::kiocb, to: *mut bindings::io
     // SAFETY: As the caller promises.
     let (file, to) = unsafe { ((*iocb).ki_filp, IovIterDest::from_raw(to)) };
     // SAFETY: As the caller promises.
-    let (source, flags, nowait) = unsafe {
+    let (descriptor, flags, nowait) = unsafe {
         (
-            source(file),
+            descriptor(file),
             (*file).f_flags,
             (*iocb).ki_flags & local::RELAYFS_IOCB_NOWAIT != 0,
         )
     };
     let wait = !nowait && flags & bindings::O_NONBLOCK == 0;
-    match source.read(to, wait) {
+    match descriptor.read(to, wait) {
         Ok(n) => n as isize,
         Err(error) => error.to_errno() as isize,
     }
@@ -220,10 +128,9 @@ unsafe extern "C" fn poll(
     file: *mut bindings::file,
     table: *mut bindings::poll_table_struct,
 ) -> u32 {
-    // SAFETY: As the caller promises; the source holds what holds the queue until release.
+    // SAFETY: As the caller promises.
     unsafe {
-        let source = source(file);
-        source.wait().poll_wait(file, table);
-        source.poll()
+        let edges = !table.is_null() && (*table)._key & local::RELAYFS_EPOLLET != 0;
+        descriptor(file).poll(file, table, edges)
     }
 }

@@ -3,8 +3,10 @@
 //! `info`: a channel's attributes and counters as text.
 
 use super::{file, inode, inode::Node, StaticOps};
+use crate::bindings as local;
 use crate::channel::{config::Usage, Channel};
-use crate::ring::{Clock, Count, Delivery, Stats};
+use crate::ring::{Clock, Count, Stats};
+use crate::watermark::Watermark;
 use kernel::bindings;
 use kernel::ffi::c_void;
 use kernel::prelude::*;
@@ -86,7 +88,7 @@ fn print(to: &SeqFile, channel: &Channel) {
         }
     );
     seq_print!(to, "usage: {}\n", if smp { "smp" } else { "global" });
-    let packet = config.shape.spec.delivery() == Delivery::Packet;
+    let packet = config.shape.flags & local::RELAY_DELIVERY_PACKET != 0;
     let scheme = if config.shape.locking {
         "locking"
     } else {
@@ -106,22 +108,28 @@ fn print(to: &SeqFile, channel: &Channel) {
     seq_print!(to, "start_reserve: {}\n", reserves.start);
     seq_print!(to, "end_reserve: {}\n", reserves.end);
     seq_print!(to, "channel_start_reserve: {}\n", reserves.channel_start);
+    let (n, unit) = match config.shape.watermark {
+        Watermark::Bytes(n) => (n, "bytes"),
+        Watermark::Subbufs(n) => (n, "subbufs"),
+    };
+    seq_print!(to, "watermark: {} {}\n", n, unit);
     seq_print!(to, "flush_interval_ms: {}\n", config.flush_interval);
     let closed = channel.hub().is_closed();
     seq_print!(to, "state: {}\n", if closed { "closed" } else { "open" });
-    let mut sum = Stats::default();
+    let (mut sum, mut wakeups) = (Stats::default(), 0u64);
     for (index, buffer) in channel.buffers().iter().enumerate() {
         let stats = buffer.stats();
         seq_print!(to, "cpu{}:", buffer.place().cpu.unwrap_or(index as u32));
-        print_row(to, &stats);
+        print_row(to, &stats, buffer.wish.wakeups());
         sum = sum.plus(&stats);
+        wakeups = wakeups.wrapping_add(buffer.wish.wakeups());
     }
     seq_print!(to, "total:");
-    print_row(to, &sum);
+    print_row(to, &sum, wakeups);
 }
 
-/// Names, each followed by records and payload bytes.
-fn print_row(to: &SeqFile, stats: &Stats) {
+/// Names, each followed by records and payload bytes, but for the wake-ups.
+fn print_row(to: &SeqFile, stats: &Stats, wakeups: u64) {
     let [full, too_big, nested, closed, held, _, nmi] = stats.refused;
     let columns = [
         ("produced", stats.produced),
@@ -138,5 +146,5 @@ fn print_row(to: &SeqFile, stats: &Stats) {
     for (name, Count { records, bytes }) in columns {
         seq_print!(to, " {} {} {}", name, records, bytes);
     }
-    seq_print!(to, "\n");
+    seq_print!(to, " wakeups {}\n", wakeups);
 }

@@ -2,7 +2,7 @@
 
 //! Mappings of a buffer: meta pages and data, read-only.
 
-use super::file::{self, Source};
+use super::file;
 use crate::buffer::Pages;
 use kernel::bindings;
 use kernel::mm::virt::VmaNew;
@@ -17,10 +17,10 @@ pub(super) unsafe extern "C" fn mmap(
     vma: *mut bindings::vm_area_struct,
 ) -> i32 {
     // SAFETY: As the caller promises.
-    let result = match unsafe { file::source(file) } {
+    let result = match unsafe { file::descriptor(file) }.buffer() {
         // SAFETY: As the caller promises.
-        Source::Buffer(_, buffer) => unsafe { map(buffer.pages(), vma) },
-        Source::Whole(_) => Err(ENODEV),
+        Some(buffer) => unsafe { map(buffer.pages(), vma) },
+        None => Err(ENODEV),
     };
     result.err().map_or(0, |error| error.to_errno())
 }

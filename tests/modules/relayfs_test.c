@@ -43,6 +43,8 @@ static int do_open(struct session *s, struct relaytest_open *o)
 		.start_reserve = o->start_reserve,
 		.end_reserve = o->end_reserve,
 		.channel_start_reserve = o->channel_start_reserve,
+		.watermark = o->watermark,
+		.watermark_unit = o->watermark_unit,
 		.private_data = s,
 	};
 	struct rchan *chan;

@@ -21,6 +21,8 @@ struct relaytest_open {
 	__u32 flush_interval_ms;
 	__u32 attr_size;	/* 0: the right one; ~0: open with attr == NULL */
 	__u32 reserved;
+	__u32 watermark;
+	__u32 watermark_unit;
 	__u32 id;		/* out */
 	__u32 start_reserve;
 	__u32 end_reserve;

@@ -16,6 +16,7 @@
  * it is clear. In overwrite mode check that before and after copying.
  */
 
+#include <linux/ioctl.h>
 #include <linux/types.h>
 
 /* statfs(2) f_type of a relayfs mount. */
@@ -142,5 +143,35 @@ struct relayfs_subbuf {
 	__u64 data_start;
 	__u64 reserved[2];
 };
+
+/*
+ * ioctls of "<path>" and of the CPU files. Others fail with ENOTTY. They belong to the open file
+ * description: descriptors from dup(2) and fork(2) share them.
+ */
+#define RELAY_IOC_MAGIC			0xE1
+
+/*
+ * From now on read without consuming, from positions of one's own, beginning with the oldest data
+ * there is. Only before the first read and only once: else EBUSY, as with O_EXCL.
+ */
+#define RELAY_IOC_OBSERVE		_IO(RELAY_IOC_MAGIC, 0)
+
+/*
+ * What was overwritten before this descriptor read it, since the channel was opened; for those who
+ * consume the count is the one they share.
+ */
+#define RELAY_IOC_GET_LOST		_IOR(RELAY_IOC_MAGIC, 1, struct relayfs_lost)
+
+/*
+ * How many unread bytes of a buffer wake this descriptor when it waits: at most as many as the
+ * buffer has (else EINVAL), padding and discarded space included. 0: as the channel has it.
+ */
+#define RELAY_IOC_SET_WATERMARK		_IOW(RELAY_IOC_MAGIC, 2, __u64)
+
+/*
+ * How many milliseconds this descriptor may wait while there is less than the watermark: at most
+ * 60000 (else EINVAL). 0: as the channel has it.
+ */
+#define RELAY_IOC_SET_FLUSH_INTERVAL	_IOW(RELAY_IOC_MAGIC, 3, __u32)
 
 #endif /* _UAPI_LINUX_RELAYFS_H */

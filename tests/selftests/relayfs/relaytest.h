@@ -42,6 +42,11 @@
 #define RELAY_USAGE_GLOBAL	0x080
 #define RELAY_MODE_CONTINUOUS	0x100
 #define RELAY_MODE_NO_OVERWRITE	0x200
+#define RELAY_WATERMARK_DEFAULT	0
+#define RELAY_WATERMARK_BYTES	1
+#define RELAY_WATERMARK_PERCENT	2
+#define RELAY_WATERMARK_SUBBUFS	3
+#define RELAY_WATERMARK_WRITE	4
 
 static inline int test_device(void)
 {
@@ -135,6 +140,18 @@ static inline bool file_exists(const char *name)
 
 	snprintf(path, sizeof(path), MOUNT "/%s", name);
 	return stat(path, &st) == 0;
+}
+
+/* Opens a file of the mount as an observer. */
+static inline int observer_open(const char *name, int flags)
+{
+	int fd = file_open(name, flags);
+
+	if (fd >= 0 && ioctl(fd, RELAY_IOC_OBSERVE)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 static inline int pin_to_cpu(int cpu)

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What stands behind an open file: whose data it reads, from which positions, and when it is to be
+//! woken. `dup()` and `fork()` share it.
+
+use super::claims::Scope;
+use super::observer::Observer;
+use super::{Outcome, Position, View};
+use crate::buffer::Buffer;
+use crate::channel::{config::Usage, Channel, MAX_FLUSH_MS};
+use crate::ring::{Count, Delivery};
+use crate::wake::WaitQueue;
+use crate::watermark::Watermark;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use kernel::bindings;
+use kernel::iov::IovIterDest;
+use kernel::prelude::*;
+use kernel::sync::{Arc, SetOnce};
+use kernel::time::msecs_to_jiffies;
+
+/// An open file of a channel.
+///
+/// # Invariants
+///
+/// Once it consumes it does not observe, and the other way round. If `consumes`, it has a claim.
+pub(crate) struct Descriptor {
+    channel: Arc<Channel>,
+    /// `None`: the whole channel.
+    buffer: Option<Arc<Buffer>>,
+    consumes: AtomicBool,
+    observer: SetOnce<Pin<KBox<Observer>>>,
+    /// In bytes; 0: the channel's.
+    watermark: AtomicU64,
+    /// In milliseconds; 0: the channel's.
+    flush_interval: AtomicU32,
+}
+
+impl Descriptor {
+    /// `exclusive`: consumes from now on, and nobody else does.
+    pub(crate) fn open(
+        channel: Arc<Channel>,
+        buffer: Option<Arc<Buffer>>,
+        exclusive: bool,
+    ) -> Result<KBox<Self>> {
+        let descriptor = KBox::new(
+            Self {
+                channel,
+                buffer,
+                consumes: AtomicBool::new(false),
+                observer: SetOnce::new(),
+                watermark: AtomicU64::new(0),
+                flush_interval: AtomicU32::new(0),
+            },
+            GFP_KERNEL,
+        )?;
+        if exclusive {
+            descriptor.claim(true)?;
+        }
+        Ok(descriptor)
+    }
+
+    /// The one buffer it reads, unless it reads them all.
+    pub(crate) fn buffer(&self) -> Option<&Arc<Buffer>> {
+        self.buffer.as_ref()
+    }
+
+    fn scope(&self) -> Scope {
+        match &self.buffer {
+            Some(buffer) => Scope::Buffer(buffer.number()),
+            None => Scope::Whole,
+        }
+    }
+
+    fn claim(&self, exclusive: bool) -> Result {
+        let mut readers = self.channel.hub().readers.lock();
+        if self.observer.as_ref().is_none() && !self.consumes.load(Ordering::Relaxed) {
+            readers.claims.add(self.scope(), exclusive)?;
+            // INVARIANT: It has a claim, and the lock keeps `observe()` away.
+            self.consumes.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// From now on reads without consuming.
+    pub(crate) fn observe(&self) -> Result {
+        let (first, count) = match (&self.buffer, self.channel.config().usage) {
+            (Some(buffer), _) => (buffer.number(), 1),
+            (None, Usage::Smp) => (0, kernel::cpu::nr_cpu_ids()),
+            (None, Usage::Global) => (0, 1),
+        };
+        let observer = Observer::new(first, count)?;
+        let _readers = self.channel.hub().readers.lock();
+        // INVARIANT: It does not consume, and the lock keeps `claim()` away.
+        if self.consumes.load(Ordering::Relaxed) || !self.observer.populate(observer) {
+            return Err(EBUSY);
+        }
+        Ok(())
+    }
+
+    fn view(&self) -> View<'_> {
+        match self.observer.as_ref() {
+            Some(observer) => View::Observer(observer),
+            None => View::Consumer,
+        }
+    }
+
+    /// Calls `f` for each buffer it reads until that says `true`; says whether one did.
+    fn any(&self, mut f: impl FnMut(&Buffer) -> bool) -> bool {
+        match &self.buffer {
+            Some(buffer) => f(buffer),
+            None => self.channel.buffers().iter().any(|buffer| f(buffer)),
+        }
+    }
+
+    fn for_each(&self, mut f: impl FnMut(&Buffer)) {
+        self.any(|buffer| {
+            f(buffer);
+            false
+        });
+    }
+
+    fn queue(&self) -> &WaitQueue {
+        match &self.buffer {
+            Some(buffer) => &buffer.wait,
+            None => &self.channel.hub().wait,
+        }
+    }
+
+    /// Calls `f` for each buffer, and where it is in that, until `f` says `true`; says whether it did.
+    fn any_position(&self, mut f: impl FnMut(&Buffer, &Position) -> bool) -> bool {
+        let view = self.view();
+        self.any(|buffer| view.position(buffer).is_some_and(|at| f(buffer, at)))
+    }
+
+    fn is_readable(&self) -> bool {
+        self.any_position(|buffer, at| buffer.is_readable(at))
+    }
+
+    /// What this descriptor's reader missed.
+    pub(crate) fn lost(&self) -> Count {
+        let mut sum = Count::default();
+        self.any_position(|buffer, at| {
+            sum = sum.plus(buffer.lost(at));
+            false
+        });
+        sum
+    }
+
+    /// Reads what there is, waiting for it if `wait`.
+    pub(crate) fn read(&self, to: &mut IovIterDest<'_>, wait: bool) -> Result<usize> {
+        if !self.consumes.load(Ordering::Acquire) {
+            self.claim(false)?;
+        }
+        self.for_each(|buffer| buffer.forget_wish_if_nobody_waits());
+        let view = self.view();
+        loop {
+            // Before looking for data: what is written before the end is not missed.
+            let closed = self.channel.hub().is_closed();
+            let urged = self.urged();
+            let outcome = match (&self.buffer, view) {
+                (None, _) => self.channel.read(view, to),
+                (Some(buffer), View::Consumer) => buffer.read(&buffer.consumer, to),
+                (Some(buffer), View::Observer(observer)) => match observer.position(buffer) {
+                    Some(at) => buffer.read(at, to),
+                    None => return Err(EINVAL),
+                },
+            }?;
+            match outcome {
+                Outcome::Copied(n) => return Ok(n),
+                Outcome::Nothing if closed => return Ok(0),
+                Outcome::Nothing if !wait => return Err(EAGAIN),
+                Outcome::Nothing if kernel::current!().signal_pending() => return Err(ERESTARTSYS),
+                Outcome::Nothing => {}
+            }
+            let interval = msecs_to_jiffies(self.flush_interval());
+            self.queue()
+                .wait_interruptible(interval, |expired| self.may_go_on(urged, expired))?;
+        }
+    }
+
+    /// Whether a read that waits, and is queued, may go on. `expired`: the flush interval has passed.
+    /// If not, the wish is put.
+    fn may_go_on(&self, urged: u64, expired: bool) -> bool {
+        let due = || {
+            let whatever = expired || self.urged() != urged;
+            self.channel.hub().is_closed()
+                || self.any_position(|buffer, at| {
+                    let target = self.target(buffer, at.pos());
+                    let reached = buffer.ring().written_pos() >= target;
+                    (reached || whatever) && buffer.is_readable(at)
+                })
+        };
+        due() || {
+            self.wish(false);
+            due()
+        }
+    }
+
+    /// The position at which it is to be woken if it has come to `from`.
+    fn target(&self, buffer: &Buffer, from: u64) -> u64 {
+        let from = buffer.ring().after_padding(from);
+        self.watermark().target(from, buffer.geo())
+    }
+
+    /// How often readers of its buffers were to be woken whatever their watermark.
+    fn urged(&self) -> u64 {
+        let mut sum = 0u64;
+        self.for_each(|buffer| sum = sum.wrapping_add(buffer.wish.urged()));
+        sum
+    }
+
+    /// What there is for `poll()`, after the caller was queued if it wanted to be. `edges`: it wants
+    /// to be told of new data even if it did not read the old.
+    ///
+    /// # Safety
+    ///
+    /// `file` and `table` must be the arguments of a running `poll` operation of this descriptor.
+    pub(crate) unsafe fn poll(
+        &self,
+        file: *mut bindings::file,
+        table: *mut bindings::poll_table_struct,
+        edges: bool,
+    ) -> u32 {
+        // SAFETY: As the caller promises; the queue lives as long as the descriptor.
+        unsafe { self.queue().poll_wait(file, table) };
+        let closed = self.channel.hub().is_closed();
+        let mut readable = self.is_readable();
+        if !closed && (edges || !readable) && self.queue().has_sleeper() {
+            self.wish(readable);
+            self.channel.ticker.arm(self.flush_interval());
+            readable |= self.is_readable();
+        }
+        match (readable, closed) {
+            (true, _) => bindings::POLLIN | bindings::POLLRDNORM,
+            (false, true) => bindings::POLLHUP,
+            (false, false) => 0,
+        }
+    }
+
+    /// Wants to be woken when the watermark is reached: counted from what is written, if what was
+    /// read does not matter.
+    fn wish(&self, from_written: bool) {
+        self.any_position(|buffer, at| {
+            let from = if from_written {
+                buffer.ring().written_pos()
+            } else {
+                at.pos()
+            };
+            buffer.wish.put(from, self.target(buffer, from));
+            false
+        });
+    }
+
+    fn watermark(&self) -> Watermark {
+        match self.watermark.load(Ordering::Relaxed) {
+            0 => self.channel.config().shape.watermark,
+            n => Watermark::Bytes(n),
+        }
+    }
+
+    /// In milliseconds.
+    fn flush_interval(&self) -> u32 {
+        match self.flush_interval.load(Ordering::Relaxed) {
+            0 => self.channel.config().flush_interval,
+            n => n,
+        }
+    }
+
+    /// Sets how long data may wait; 0: as the channel has it.
+    pub(crate) fn set_flush_interval(&self, ms: u32) -> Result {
+        if ms > MAX_FLUSH_MS {
+            return Err(EINVAL);
+        }
+        self.flush_interval.store(ms, Ordering::Relaxed);
+        self.queue().wake_all();
+        Ok(())
+    }
+
+    /// Sets how many bytes are worth a wake-up; 0: as the channel has it.
+    pub(crate) fn set_watermark(&self, bytes: u64) -> Result {
+        let geo = self.channel.config().shape.spec.geo();
+        if bytes > geo.ring_size() {
+            return Err(EINVAL);
+        }
+        let mut readers = self.channel.hub().readers.lock();
+        let before = self.needs_every_commit();
+        self.watermark.store(bytes, Ordering::Relaxed);
+        self.channel
+            .need_every_commit(&mut readers, before, self.needs_every_commit());
+        drop(readers);
+        // Who waits with this descriptor wishes anew.
+        self.queue().wake_all();
+        Ok(())
+    }
+
+    /// Whether it has a watermark of its own that any commit may reach.
+    fn needs_every_commit(&self) -> bool {
+        match self.watermark.load(Ordering::Relaxed) {
+            0 => false,
+            n => {
+                Watermark::Bytes(n).delivery(self.channel.config().shape.spec.geo())
+                    == Delivery::Packet
+            }
+        }
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        let hub = self.channel.hub();
+        let mut readers = hub.readers.lock();
+        self.channel
+            .need_every_commit(&mut readers, self.needs_every_commit(), false);
+        if let View::Observer(observer) = self.view() {
+            self.for_each(|buffer| {
+                if let Some(at) = observer.position(buffer) {
+                    buffer.detach(at);
+                }
+            });
+        } else if self.consumes.load(Ordering::Relaxed) {
+            readers.claims.remove(self.scope());
+            // With the table locked: who consumes next begins after this.
+            self.for_each(|buffer| {
+                if !readers.claims.covers(buffer.number()) {
+                    buffer.detach(&buffer.consumer);
+                }
+            });
+        }
+    }
+}

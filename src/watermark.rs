@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When waiting readers are due: how much unread data is worth a wake-up.
+//!
+//! Writers know nothing of readers. Who is about to wait puts down in each buffer how far it has
+//! come, and the position at which it wants to be woken; only the lowest are kept. A writer whose
+//! commit is worth a look compares its position with that, and who finds it reached clears it and
+//! wakes all that wait. They look for themselves: who is not served puts down its wish again. So
+//! there is at most one wake-up each time a watermark is reached.
+//!
+//! *Who clears a wish wakes all that wait, after clearing.* So a wish that is lost in a race, by
+//! clearing one word after the other, is made again.
+
+use crate::ring::{Delivery, Geometry};
+use core::sync::atomic::{AtomicU64, Ordering};
+use kernel::sync::barrier::{smp_mb, Full};
+
+/// How much unread data is worth a wake-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watermark {
+    /// Bytes of the ring.
+    Bytes(u64),
+    /// Complete sub-buffers.
+    Subbufs(u64),
+}
+
+impl Watermark {
+    /// The position at which a reader that has come to `from` is due.
+    pub(crate) fn target(self, from: u64, geo: Geometry) -> u64 {
+        match self {
+            Self::Bytes(n) => from.wrapping_add(n),
+            Self::Subbufs(n) => geo.start(geo.seq(from).wrapping_add(n)),
+        }
+    }
+
+    /// Which commits are worth a look.
+    pub(crate) fn delivery(self, geo: Geometry) -> Delivery {
+        match self {
+            Self::Bytes(n) if n < geo.subbuf_size() => Delivery::Packet,
+            _ => Delivery::Bulk,
+        }
+    }
+}
+
+/// What the waiting readers of a buffer wish for.
+pub(crate) struct Wish {
+    /// The lowest position a waiting reader has come to.
+    from: AtomicU64,
+    /// The lowest position at which one wants to be woken.
+    at: AtomicU64,
+    /// How often readers were woken whatever their watermark.
+    urged: AtomicU64,
+    /// How often readers were woken.
+    wakeups: AtomicU64,
+}
+
+/// Nobody wishes anything.
+const NOBODY: u64 = u64::MAX;
+
+impl Wish {
+    pub(crate) const fn new() -> Self {
+        Self {
+            from: AtomicU64::new(NOBODY),
+            at: AtomicU64::new(NOBODY),
+            urged: AtomicU64::new(0),
+            wakeups: AtomicU64::new(0),
+        }
+    }
+
+    /// A reader that has queued itself and has come to `from` wants to be woken at `at`. It must
+    /// look for data after this.
+    pub(crate) fn put(&self, from: u64, at: u64) {
+        self.from.fetch_min(from, Ordering::AcqRel);
+        self.at.fetch_min(at, Ordering::AcqRel);
+        // ORDERING: wake:B
+        smp_mb(Full);
+    }
+
+    /// A writer has committed and stands at `pos()`: whether it must wake the readers.
+    pub(crate) fn take_if_reached(&self, pos: impl Fn() -> u64) -> bool {
+        // ORDERING: wake:A
+        smp_mb(Full);
+        let at = self.at.load(Ordering::Acquire);
+        at != NOBODY && at <= pos() && self.take()
+    }
+
+    /// Takes the wish if it is one for data of which there is some. Says whether the caller must
+    /// wake the readers.
+    pub(crate) fn take_if(&self, has_data_after: impl Fn(u64) -> bool) -> bool {
+        // ORDERING: wake:A
+        smp_mb(Full);
+        let from = self.from.load(Ordering::Acquire);
+        from != NOBODY && has_data_after(from) && self.take()
+    }
+
+    /// One of all that want to take it succeeds. If `from` is of a reader that has not come to put
+    /// `at`, that reader is queued by now, and will be woken.
+    fn take(&self) -> bool {
+        let taken = self.at.swap(NOBODY, Ordering::AcqRel) != NOBODY;
+        if taken {
+            self.from.swap(NOBODY, Ordering::AcqRel);
+        }
+        taken
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.at.load(Ordering::Acquire) != NOBODY
+    }
+
+    /// Nobody waits: forgets what those who left wished for. The caller looks again after this
+    /// whether somebody waits, and wakes them if so.
+    pub(crate) fn forget(&self) {
+        self.take();
+        // ORDERING: wake:A
+        smp_mb(Full);
+    }
+
+    /// From now on waiting readers are served whatever their watermark.
+    pub(crate) fn urge(&self) {
+        self.urged.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn urged(&self) -> u64 {
+        self.urged.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn count_wakeup(&self) {
+        self.wakeups.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wakeups(&self) -> u64 {
+        self.wakeups.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * When waiting readers are woken. The flush interval is a minute, longer than the harness waits, so
+ * that it is the watermark that wakes; the counters of wake-ups tell how often.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include "relaytest.h"
+
+#define NEVER		60000
+#define SUBBUF		4096
+#define N_SUBBUFS	4
+#define RECORD		128
+
+static int channel(int dev, uint32_t unit, uint32_t watermark, uint32_t flags, uint32_t interval)
+{
+	return chan_open_attr(dev, "w", (struct relaytest_open){
+		.subbuf_size = SUBBUF, .n_subbufs = N_SUBBUFS, .flags = flags,
+		.flush_interval_ms = interval, .watermark = watermark, .watermark_unit = unit });
+}
+
+/* A thread that waits for data. */
+struct waiter {
+	pthread_t thread;
+	int fd;
+	bool poll;
+	atomic_int tid, done;
+	ssize_t got;
+};
+
+static void *wait_for_data(void *arg)
+{
+	struct waiter *w = arg;
+	static char b[4][1 << 16];
+
+	w->tid = syscall(SYS_gettid);
+	if (w->poll) {
+		struct pollfd p = { .fd = w->fd, .events = POLLIN };
+
+		w->got = poll(&p, 1, -1) == 1 ? p.revents : -1;
+	} else {
+		w->got = read(w->fd, b[w->fd % 4], sizeof(b[0]));
+	}
+	w->done = 1;
+	return NULL;
+}
+
+static int waiter_start(struct waiter *w)
+{
+	return pthread_create(&w->thread, NULL, wait_for_data, w);
+}
+
+/* The system call a thread sleeps in; -1 if it runs, or is about to sleep. */
+static int sleeps_in(int tid)
+{
+	char path[64];
+	int number = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	f = fopen(path, "re");
+	if (f) {
+		if (fscanf(f, "%d", &number) != 1)
+			number = -1;
+		fclose(f);
+	}
+	return number;
+}
+
+/* Whether it comes to sleep, and not to its end. */
+static bool asleep(struct waiter *w)
+{
+	while (!w->done && (!w->tid || sleeps_in(w->tid) != (w->poll ? SYS_poll : SYS_read)))
+		sched_yield();
+	return !w->done;
+}
+
+static int64_t wakeups(void)
+{
+	return info("w", "cpu0", "wakeups", false);
+}
+
+static void write_records(struct __test_metadata *_metadata, int dev, int id, int count)
+{
+	char record[RECORD] = "";
+
+	for (int i = 0; i < count; i++)
+		ASSERT_EQ(chan_write(dev, id, record, RECORD), RECORD);
+}
+
+FIXTURE(watermark)
+{
+	int dev, id;
+};
+
+/* After how many records a waiting reader is woken. */
+FIXTURE_VARIANT(watermark)
+{
+	uint32_t unit, watermark, flags;
+	uint64_t own;
+	int records;
+};
+
+FIXTURE_VARIANT_ADD(watermark, bulk)
+{
+	.records = SUBBUF / RECORD,
+};
+
+FIXTURE_VARIANT_ADD(watermark, packet)
+{
+	.flags = RELAY_DELIVERY_PACKET, .records = 1,
+};
+
+FIXTURE_VARIANT_ADD(watermark, bytes)
+{
+	.unit = RELAY_WATERMARK_BYTES, .watermark = 1000, .records = 8,
+};
+
+FIXTURE_VARIANT_ADD(watermark, bytes_of_two_sub_buffers)
+{
+	.unit = RELAY_WATERMARK_BYTES, .watermark = SUBBUF + 1, .records = 2 * SUBBUF / RECORD,
+};
+
+FIXTURE_VARIANT_ADD(watermark, percent)
+{
+	.unit = RELAY_WATERMARK_PERCENT, .watermark = 10, .records = 13,
+};
+
+FIXTURE_VARIANT_ADD(watermark, sub_buffers)
+{
+	.unit = RELAY_WATERMARK_SUBBUFS, .watermark = 3, .records = 3 * SUBBUF / RECORD,
+};
+
+FIXTURE_VARIANT_ADD(watermark, each_write)
+{
+	.unit = RELAY_WATERMARK_WRITE, .records = 1,
+};
+
+FIXTURE_VARIANT_ADD(watermark, own_lower)
+{
+	.own = 500, .records = 4,
+};
+
+FIXTURE_VARIANT_ADD(watermark, own_higher)
+{
+	.unit = RELAY_WATERMARK_WRITE, .own = 2000, .records = 16,
+};
+
+FIXTURE_VARIANT_ADD(watermark, own_higher_than_a_sub_buffer)
+{
+	.own = 2 * SUBBUF, .records = 2 * SUBBUF / RECORD,
+};
+
+FIXTURE_SETUP(watermark)
+{
+	self->dev = test_device();
+	ASSERT_GE(self->dev, 0);
+	ASSERT_EQ(pin_to_cpu(0), 0);
+	self->id = channel(self->dev, variant->unit, variant->watermark,
+			   variant->flags | RELAY_MODE_NO_OVERWRITE, NEVER);
+	ASSERT_GE(self->id, 0);
+}
+
+FIXTURE_TEARDOWN(watermark)
+{
+	close(self->dev);
+}
+
+static int open_own(const char *file, int flags, bool observe, uint64_t own)
+{
+	int fd = observe ? observer_open(file, flags) : file_open(file, flags);
+
+	if (fd >= 0 && own && ioctl(fd, RELAY_IOC_SET_WATERMARK, &own))
+		return -1;
+	return fd;
+}
+
+/* Reading or polling, as consumer or as observer, of a buffer or of the whole channel. */
+TEST_F(watermark, wakes_when_it_is_reached_and_once)
+{
+	for (int i = 0; i < 8; i++) {
+		struct waiter w = { .poll = i & 1 };
+		int64_t before = wakeups();
+
+		w.fd = open_own(i & 4 ? "w" : "w.d/cpu0", O_RDONLY, i & 2, variant->own);
+		ASSERT_GE(w.fd, 0);
+		/* What there is already does not count. */
+		fcntl(w.fd, F_SETFL, O_NONBLOCK);
+		for (char b[4096]; read(w.fd, b, sizeof(b)) > 0;)
+			;
+		fcntl(w.fd, F_SETFL, 0);
+		ASSERT_EQ(waiter_start(&w), 0);
+		ASSERT_TRUE(asleep(&w));
+		write_records(_metadata, self->dev, self->id, variant->records - 1);
+		EXPECT_TRUE(asleep(&w));
+		EXPECT_EQ(wakeups(), before);
+		write_records(_metadata, self->dev, self->id, 1);
+		pthread_join(w.thread, NULL);
+		EXPECT_EQ(w.got, w.poll ? POLLIN : variant->records * RECORD);
+		EXPECT_EQ(wakeups(), before + 1);
+		close(w.fd);
+		/* From the start of a sub-buffer again, and with nothing to consume. */
+		ASSERT_EQ(chan_flush(self->dev, self->id), 0);
+		w.fd = file_open("w", O_RDONLY | O_NONBLOCK);
+		for (char b[4096]; read(w.fd, b, sizeof(b)) > 0;)
+			;
+		close(w.fd);
+	}
+}
+
+TEST_F(watermark, what_is_there_is_given_at_once)
+{
+	int fd = open_own("w.d/cpu0", O_RDONLY, false, variant->own);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char b[RECORD];
+
+	write_records(_metadata, self->dev, self->id, 1);
+	EXPECT_EQ(poll(&p, 1, -1), 1);
+	EXPECT_EQ(p.revents, POLLIN);
+	EXPECT_EQ(read(fd, b, sizeof(b)), RECORD);
+	EXPECT_EQ(wakeups(), 0);
+	close(fd);
+}
+
+static void *read_until_end(void *arg)
+{
+	int fd = *(int *)arg;
+	char b[4096];
+
+	while (read(fd, b, sizeof(b)) > 0)
+		;
+	return NULL;
+}
+
+/* However reader and writer run: not more wake-ups than watermarks reached. */
+TEST_F(watermark, at_most_one_wake_up_each_time)
+{
+	int fd = open_own("w.d/cpu0", O_RDONLY, false, variant->own), failed = 0;
+	char record[RECORD] = "";
+	int64_t limit;
+	pthread_t thread;
+
+	ASSERT_EQ(pthread_create(&thread, NULL, read_until_end, &fd), 0);
+	for (int i = 0; i < 2000; i++)
+		failed += chan_write(self->dev, self->id, record, RECORD) != RECORD;
+	limit = 2000 / variant->records;
+	/* A ring that refuses a record wakes, too. */
+	EXPECT_LE(wakeups(), limit + failed);
+	EXPECT_GT(wakeups(), 0);
+	ASSERT_EQ(chan_close(self->dev, self->id), 0);
+	pthread_join(thread, NULL);
+	close(fd);
+}
+
+TEST_F(watermark, epoll_edges_are_as_far_apart)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int fd = open_own("w.d/cpu0", O_RDONLY | O_NONBLOCK, false, variant->own);
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	char b[4 * SUBBUF];
+
+	ASSERT_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event), 0);
+	for (int round = 0; round < 5; round++) {
+		write_records(_metadata, self->dev, self->id, variant->records - 1);
+		EXPECT_EQ(epoll_wait(ep, &event, 1, 0), 0);
+		write_records(_metadata, self->dev, self->id, 1);
+		EXPECT_EQ(epoll_wait(ep, &event, 1, 10000), 1);
+		EXPECT_EQ(epoll_wait(ep, &event, 1, 0), 0);
+		EXPECT_EQ(wakeups(), round + 1);
+		/* Whether it was read or not does not matter for the next edge. */
+		if (round % 2)
+			EXPECT_GT(read(fd, b, sizeof(b)), 0);
+		if (variant->records > SUBBUF / RECORD)
+			EXPECT_GE(read(fd, b, sizeof(b)), -1);
+	}
+	close(ep);
+	close(fd);
+}
+
+FIXTURE(policy)
+{
+	int dev;
+};
+
+FIXTURE_SETUP(policy)
+{
+	self->dev = test_device();
+	ASSERT_GE(self->dev, 0);
+	ASSERT_EQ(pin_to_cpu(0), 0);
+}
+
+FIXTURE_TEARDOWN(policy)
+{
+	close(self->dev);
+}
+
+TEST_F(policy, bad_attributes)
+{
+	static const struct { uint32_t unit, n; int result; } cases[] = {
+		{ RELAY_WATERMARK_DEFAULT, 1, -EINVAL },
+		{ RELAY_WATERMARK_WRITE, 1, -EINVAL },
+		{ RELAY_WATERMARK_BYTES, 0, -EINVAL },
+		{ RELAY_WATERMARK_BYTES, 1, 0 },
+		{ RELAY_WATERMARK_BYTES, SUBBUF * N_SUBBUFS, 0 },
+		{ RELAY_WATERMARK_BYTES, SUBBUF * N_SUBBUFS + 1, -EINVAL },
+		{ RELAY_WATERMARK_PERCENT, 0, -EINVAL },
+		{ RELAY_WATERMARK_PERCENT, 1, 0 },
+		{ RELAY_WATERMARK_PERCENT, 100, 0 },
+		{ RELAY_WATERMARK_PERCENT, 101, -EINVAL },
+		{ RELAY_WATERMARK_SUBBUFS, 0, -EINVAL },
+		{ RELAY_WATERMARK_SUBBUFS, N_SUBBUFS, 0 },
+		{ RELAY_WATERMARK_SUBBUFS, N_SUBBUFS + 1, -EINVAL },
+		{ RELAY_WATERMARK_WRITE + 1, 1, -EINVAL },
+		{ ~0u, 0, -EINVAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int id = channel(self->dev, cases[i].unit, cases[i].n, 0, NEVER);
+
+		EXPECT_EQ(id < 0 ? id : 0, cases[i].result) TH_LOG("case %zu", i);
+		if (id >= 0)
+			chan_close(self->dev, id);
+	}
+}
+
+TEST_F(policy, bad_settings)
+{
+	int id = channel(self->dev, 0, 0, 0, NEVER), fd = file_open("w", O_RDONLY);
+	uint64_t bytes = SUBBUF * N_SUBBUFS + 1;
+	uint32_t ms = NEVER + 1;
+
+	ASSERT_GE(id, 0);
+	EXPECT_EQ(ioctl(fd, RELAY_IOC_SET_WATERMARK, &bytes), -1);
+	EXPECT_EQ(errno, EINVAL);
+	bytes--;
+	EXPECT_EQ(ioctl(fd, RELAY_IOC_SET_WATERMARK, &bytes), 0);
+	EXPECT_EQ(ioctl(fd, RELAY_IOC_SET_FLUSH_INTERVAL, &ms), -1);
+	EXPECT_EQ(errno, EINVAL);
+	ms--;
+	EXPECT_EQ(ioctl(fd, RELAY_IOC_SET_FLUSH_INTERVAL, &ms), 0);
+	close(fd);
+}
+
+TEST_F(policy, a_read_sleeps_on_when_another_is_due)
+{
+	int id = channel(self->dev, RELAY_WATERMARK_BYTES, 500, RELAY_MODE_NO_OVERWRITE, NEVER);
+	struct waiter low = { .fd = open_own("w.d/cpu0", O_RDONLY, true, 0) };
+	struct waiter high = { .fd = open_own("w.d/cpu0", O_RDONLY, true, 2000) };
+
+	ASSERT_GE(id, 0);
+	ASSERT_EQ(waiter_start(&low), 0);
+	ASSERT_EQ(waiter_start(&high), 0);
+	ASSERT_TRUE(asleep(&low) && asleep(&high));
+	write_records(_metadata, self->dev, id, 4);
+	pthread_join(low.thread, NULL);
+	EXPECT_EQ(low.got, 4 * RECORD);
+	EXPECT_TRUE(asleep(&high));
+	write_records(_metadata, self->dev, id, 11);
+	EXPECT_TRUE(asleep(&high));
+	write_records(_metadata, self->dev, id, 1);
+	pthread_join(high.thread, NULL);
+	EXPECT_EQ(high.got, 16 * RECORD);
+	close(low.fd);
+	close(high.fd);
+}
+
+/* Lowering it while somebody sleeps serves that one at once. */
+TEST_F(policy, a_new_watermark_holds_for_who_sleeps)
+{
+	int id = channel(self->dev, 0, 0, RELAY_MODE_NO_OVERWRITE, NEVER);
+	struct waiter w = { .fd = file_open("w.d/cpu0", O_RDONLY) };
+	uint64_t bytes = 200;
+
+	ASSERT_EQ(waiter_start(&w), 0);
+	ASSERT_TRUE(asleep(&w));
+	write_records(_metadata, self->dev, id, 1);
+	EXPECT_TRUE(asleep(&w));
+	EXPECT_EQ(ioctl(w.fd, RELAY_IOC_SET_WATERMARK, &bytes), 0);
+	EXPECT_TRUE(asleep(&w));
+	write_records(_metadata, self->dev, id, 1);
+	pthread_join(w.thread, NULL);
+	EXPECT_EQ(w.got, 2 * RECORD);
+	close(w.fd);
+}
+
+TEST_F(policy, a_full_ring_wakes)
+{
+	int id = channel(self->dev, RELAY_WATERMARK_PERCENT, 100, RELAY_MODE_NO_OVERWRITE, NEVER);
+	struct waiter w = { .fd = file_open("w.d/cpu0", O_RDONLY) };
+	char record[4000] = "";
+
+	ASSERT_GE(id, 0);
+	ASSERT_EQ(waiter_start(&w), 0);
+	ASSERT_TRUE(asleep(&w));
+	for (int i = 0; i < 4; i++)
+		ASSERT_EQ(chan_write(self->dev, id, record, sizeof(record)), 4000);
+	EXPECT_TRUE(asleep(&w));
+	EXPECT_EQ(wakeups(), 0);
+	ASSERT_EQ(chan_write(self->dev, id, record, sizeof(record)), -ENOSPC);
+	pthread_join(w.thread, NULL);
+	EXPECT_EQ(w.got, 4 * 4000);
+	EXPECT_EQ(wakeups(), 1);
+	/* Nobody waits: there is nobody to wake. */
+	for (int i = 0; i < 5; i++)
+		chan_write(self->dev, id, record, sizeof(record));
+	EXPECT_EQ(wakeups(), 1);
+	close(w.fd);
+}
+
+TEST_F(policy, a_flush_wakes_if_there_is_something)
+{
+	int id = channel(self->dev, RELAY_WATERMARK_SUBBUFS, 4, 0, NEVER);
+	struct waiter w = { .fd = file_open("w", O_RDONLY) };
+
+	ASSERT_EQ(waiter_start(&w), 0);
+	ASSERT_TRUE(asleep(&w));
+	EXPECT_EQ(chan_flush(self->dev, id), 0);
+	EXPECT_TRUE(asleep(&w));
+	EXPECT_EQ(wakeups(), 0);
+	write_records(_metadata, self->dev, id, 1);
+	EXPECT_TRUE(asleep(&w));
+	EXPECT_EQ(chan_flush(self->dev, id), 0);
+	pthread_join(w.thread, NULL);
+	EXPECT_EQ(w.got, RECORD);
+	EXPECT_EQ(wakeups(), 1);
+	close(w.fd);
+}
+
+TEST_F(policy, closing_wakes)
+{
+	int id = channel(self->dev, RELAY_WATERMARK_SUBBUFS, 4, 0, NEVER);
+	struct waiter w = { .fd = file_open("w", O_RDONLY) };
+	struct waiter p = { .fd = file_open("w.d/cpu0", O_RDONLY), .poll = true };
+
+	ASSERT_EQ(waiter_start(&w), 0);
+	ASSERT_EQ(waiter_start(&p), 0);
+	ASSERT_TRUE(asleep(&w) && asleep(&p));
+	EXPECT_EQ(chan_close(self->dev, id), 0);
+	pthread_join(w.thread, NULL);
+	pthread_join(p.thread, NULL);
+	EXPECT_EQ(w.got, 0);
+	EXPECT_EQ(p.got, POLLHUP);
+	close(w.fd);
+	close(p.fd);
+}
+
+/* Less than the watermark arrives after the flush interval, the channel's or one's own. */
+TEST_F(policy, the_flush_interval_wakes)
+{
+	for (int i = 0; i < 8; i++) {
+		bool own = i & 1;
+		int id = channel(self->dev, RELAY_WATERMARK_SUBBUFS, 4, 0, own ? NEVER : 50);
+		struct waiter w = { .fd = file_open(i & 4 ? "w" : "w.d/cpu0", O_RDONLY),
+				    .poll = i & 2 };
+		uint32_t ms = 50;
+
+		if (own)
+			ASSERT_EQ(ioctl(w.fd, RELAY_IOC_SET_FLUSH_INTERVAL, &ms), 0);
+		ASSERT_EQ(waiter_start(&w), 0);
+		ASSERT_TRUE(asleep(&w));
+		write_records(_metadata, self->dev, id, 1);
+		pthread_join(w.thread, NULL);
+		EXPECT_EQ(w.got, w.poll ? POLLIN : RECORD);
+		close(w.fd);
+		EXPECT_EQ(chan_close(self->dev, id), 0);
+	}
+}
+
+/* Others whose interval is shorter are served; who wants to wait longer waits on. */
+TEST_F(policy, a_longer_interval_of_ones_own)
+{
+	int id = channel(self->dev, RELAY_WATERMARK_SUBBUFS, 4, 0, 50);
+	struct waiter patient = { .fd = observer_open("w.d/cpu0", O_RDONLY) };
+	struct waiter reads = { .fd = observer_open("w.d/cpu0", O_RDONLY) };
+	struct waiter polls = { .fd = observer_open("w.d/cpu0", O_RDONLY), .poll = true };
+	uint32_t ms = NEVER;
+
+	ASSERT_EQ(ioctl(patient.fd, RELAY_IOC_SET_FLUSH_INTERVAL, &ms), 0);
+	ASSERT_EQ(waiter_start(&patient), 0);
+	ASSERT_EQ(waiter_start(&reads), 0);
+	ASSERT_EQ(waiter_start(&polls), 0);
+	ASSERT_TRUE(asleep(&patient));
+	write_records(_metadata, self->dev, id, 1);
+	pthread_join(reads.thread, NULL);
+	pthread_join(polls.thread, NULL);
+	EXPECT_TRUE(asleep(&patient));
+	EXPECT_EQ(chan_close(self->dev, id), 0);
+	pthread_join(patient.thread, NULL);
+	EXPECT_EQ(patient.got, RECORD);
+	close(patient.fd);
+	close(reads.fd);
+	close(polls.fd);
+}
+
+/* Edges also of low-rate data, though nobody looks between them. */
+TEST_F(policy, epoll_edges_by_the_flush_interval)
+{
+	int id = channel(self->dev, RELAY_WATERMARK_SUBBUFS, 4, 0, 50);
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int fd = file_open("w.d/cpu0", O_RDONLY | O_NONBLOCK);
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	char b[SUBBUF];
+
+	write_records(_metadata, self->dev, id, 1);
+	ASSERT_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event), 0);
+	for (int i = 0; i < 5; i++) {
+		EXPECT_EQ(epoll_wait(ep, &event, 1, 20000), 1);
+		EXPECT_EQ(read(fd, b, sizeof(b)), RECORD);
+		write_records(_metadata, self->dev, id, 1);
+	}
+	close(ep);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
