@@ -16,6 +16,7 @@ use crate::ring::{About, Committed, Geometry, Head, Locked, Owner, Ring, Shared,
 use crate::wake::{OnSignal, Signal, WaitQueue};
 use crate::watermark::{Watermark, Wish};
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::interrupt::LocalInterruptDisabled;
@@ -190,6 +191,8 @@ pub(crate) struct Buffer {
     signal: Signal<Buffer>,
     /// What those who wait wish for.
     pub(crate) wish: Wish,
+    /// Mappings of all of it.
+    pub(crate) mapped: AtomicUsize,
     /// The position all who consume share.
     #[pin]
     pub(crate) consumer: Position,
@@ -271,6 +274,7 @@ impl Buffer {
                 wait <- WaitQueue::new(),
                 signal <- Signal::new(),
                 wish: Wish::new(),
+                mapped: AtomicUsize::new(0),
                 consumer <- Position::new(true),
             }),
             GFP_KERNEL,
@@ -393,11 +397,26 @@ impl Buffer {
     }
 
     /// Ends the current sub-buffer. On the owning CPU, if there is one.
-    pub(crate) fn flush_here(&self) {
+    pub(crate) fn switch_here(&self) {
         // As all writers: or who preempts this could hold everybody up.
         let _pinned = Pinned::new();
         self.notify(with_ring!(self, |ring| ring.flush()));
+    }
+
+    /// Ends the current sub-buffer, and tells readers of what there is. On the owning CPU, if there is
+    /// one.
+    pub(crate) fn flush_here(&self) {
+        self.switch_here();
         self.urge();
+    }
+
+    /// Whether mapped readers miss something that a switch would show them.
+    pub(crate) fn needs_switch(&self) -> bool {
+        self.is_mapped() && self.ring.is_inside()
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapped.load(Ordering::Relaxed) != 0
     }
 
     /// Throws away what was written so far. On the owning CPU, if there is one.

@@ -37,7 +37,7 @@ struct Errand<'a> {
 
 /// Does `run` on the CPU whose buffer it is, or here if that is not running: then nobody writes the
 /// buffer. CPU hotplug is kept away meanwhile, so "not running" stays true.
-fn on_owner(buffer: &Buffer, run: fn(&Buffer)) {
+pub(super) fn on_owner(buffer: &Buffer, run: fn(&Buffer)) {
     let Some(cpu) = buffer.place().cpu else {
         return run(buffer);
     };

@@ -4,8 +4,9 @@
 //!
 //! Writers wake pollers when the watermark is reached only. While one waits, this looks at intervals
 //! whether there is less, but something; writers need not do anything. A read that waits has a clock
-//! of its own.
+//! of its own. While a buffer is mapped, this ends its sub-buffers that are not full.
 
+use super::flush::on_owner;
 use crate::bindings as local;
 use crate::buffer::Buffer;
 use core::pin::Pin;
@@ -63,9 +64,9 @@ impl Ticker {
         )
     }
 
-    /// A poller has made its wish: look each `interval` milliseconds from now on, or as often as
-    /// another wants it, until nobody waits. Must not be called before, or it may be overlooked. Does
-    /// not sleep.
+    /// A poller has made its wish, or a buffer is mapped: look each `interval` milliseconds from now
+    /// on, or as often as another wants it, until nobody waits and nothing is mapped. Must not be
+    /// called before, or it may be overlooked. Does not sleep.
     pub(crate) fn arm(&self, interval: u32) {
         let mut state = self.state.lock();
         match *state {
@@ -91,11 +92,20 @@ impl Ticker {
         unsafe { local::relayfs_helper_mod_delayed_work(self.work.get(), delay) };
     }
 
-    /// Wakes pollers for which there is something. Says whether any goes on waiting.
+    /// Shows mapped readers what there is.
+    fn switch_mapped(&self) {
+        for buffer in &self.buffers {
+            if buffer.needs_switch() {
+                on_owner(buffer, Buffer::switch_here);
+            }
+        }
+    }
+
+    /// Wakes pollers for which there is something. Says whether to go on.
     fn look(&self) -> bool {
         let mut waiting = false;
         for buffer in &self.buffers {
-            waiting |= buffer.tick();
+            waiting |= buffer.tick() | buffer.is_mapped();
         }
         waiting
     }
@@ -109,8 +119,9 @@ impl Ticker {
             let delayed = kernel::container_of!(work, bindings::delayed_work, work);
             &*kernel::container_of!(Opaque::cast_from(delayed), Self, work)
         };
+        this.switch_mapped();
         let mut state = this.state.lock();
-        // Looked at with the state locked: a poller that makes its wish later than this look arms
+        // Looked at with the state locked: who makes its wish, or maps, later than this look arms
         // later, and finds the state idle.
         let waiting = this.look();
         match *state {

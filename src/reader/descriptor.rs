@@ -136,6 +136,22 @@ impl Descriptor {
         self.any_position(|buffer, at| buffer.is_readable(at))
     }
 
+    /// All of its buffer is mapped once more: who looks at the mapping sees complete sub-buffers
+    /// only, so they are ended at the flush interval.
+    pub(crate) fn mapped(&self) {
+        if let Some(buffer) = &self.buffer {
+            buffer.mapped.fetch_add(1, Ordering::Relaxed);
+            self.channel.ticker.arm(self.flush_interval());
+        }
+    }
+
+    /// A mapping of all of its buffer went.
+    pub(crate) fn unmapped(&self) {
+        if let Some(buffer) = &self.buffer {
+            buffer.mapped.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// What this descriptor's reader missed.
     pub(crate) fn lost(&self) -> Count {
         let mut sum = Count::default();

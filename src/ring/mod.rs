@@ -224,6 +224,11 @@ impl<R: Rmw> Ring<R> {
         self.head().writer.pos.load(Ordering::Acquire)
     }
 
+    /// Whether the position is inside a sub-buffer: a flush would end it.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.geo.offset(self.written_pos()) != 0
+    }
+
     /// Publishes how far the consumer has come, and what it has read and missed.
     pub(crate) fn publish_consumer(&self, c: &Cursor) {
         let line = &self.head().consumer;

@@ -2,8 +2,9 @@
 
 //! Mappings of a buffer: meta pages and data, read-only.
 
-use super::file;
+use super::{file, StaticOps};
 use crate::buffer::Pages;
+use crate::reader::descriptor::Descriptor;
 use kernel::bindings;
 use kernel::mm::virt::VmaNew;
 use kernel::page::PAGE_SIZE;
@@ -17,21 +18,67 @@ pub(super) unsafe extern "C" fn mmap(
     vma: *mut bindings::vm_area_struct,
 ) -> i32 {
     // SAFETY: As the caller promises.
-    let result = match unsafe { file::descriptor(file) }.buffer() {
+    let descriptor = unsafe { file::descriptor(file) };
+    let result = match descriptor.buffer() {
         // SAFETY: As the caller promises.
         Some(buffer) => unsafe { map(buffer.pages(), vma) },
         None => Err(ENODEV),
     };
-    result.err().map_or(0, |error| error.to_errno())
+    match result {
+        Ok(whole) => {
+            if whole {
+                descriptor.mapped();
+                // SAFETY: As the caller promises.
+                unsafe { (*vma).vm_ops = OPERATIONS.get() };
+            }
+            0
+        }
+        Err(error) => error.to_errno(),
+    }
 }
 
-/// Maps the first page, or all. The pages are counted by the mapping, so they stay for it when the
-/// buffer goes; there is nothing to do on fork, split or unmap.
+/// Of mappings of all of a buffer: they are counted.
+static OPERATIONS: StaticOps<bindings::vm_operations_struct> =
+    // SAFETY: All zeroes is a set of operations.
+    StaticOps::new(unsafe {
+        bindings::vm_operations_struct {
+            open: Some(open),
+            close: Some(close),
+            ..core::mem::zeroed()
+        }
+    });
+
+/// # Safety
+///
+/// `vma` must be a mapping of a file of ours, which keeps the file open.
+unsafe fn descriptor<'a>(vma: *mut bindings::vm_area_struct) -> &'a Descriptor {
+    // SAFETY: As the caller promises.
+    unsafe { file::descriptor((*vma).vm_file) }
+}
+
+/// # Safety
+///
+/// As the kernel calls it: part of a mapping of ours becomes one of its own.
+unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: As the caller promises.
+    unsafe { descriptor(vma) }.mapped();
+}
+
+/// # Safety
+///
+/// As the kernel calls it: a mapping of ours goes.
+unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: As the caller promises.
+    unsafe { descriptor(vma) }.unmapped();
+}
+
+/// Maps the first page, or all; says whether it was all. The pages are counted by the mapping, so
+/// they stay for it when the buffer goes.
 ///
 /// # Safety
 ///
 /// `vma` must be a mapping being set up.
-unsafe fn map(pages: &Pages, vma: *mut bindings::vm_area_struct) -> Result {
+unsafe fn map(pages: &Pages, vma: *mut bindings::vm_area_struct) -> Result<bool> {
     // SAFETY: As the caller promises.
     let new = unsafe { VmaNew::from_raw(vma) };
     if new.writable() || new.executable() {
@@ -52,5 +99,6 @@ unsafe fn map(pages: &Pages, vma: *mut bindings::vm_area_struct) -> Result {
     new.set_dontexpand();
     new.set_dontdump();
     // SAFETY: As the caller promises; `len` was checked.
-    unsafe { pages.map(vma, len / PAGE_SIZE) }
+    unsafe { pages.map(vma, len / PAGE_SIZE)? };
+    Ok(len == pages.len())
 }

@@ -236,6 +236,32 @@ TEST_F(observe, writers_do_not_wait_for_it)
 	close(plain);
 }
 
+/*
+ * Observers in all sub-buffers leave no room; closed, they are in nobody's way. A consumer must pass
+ * what was skipped for them, though there is nothing in it.
+ */
+TEST_F(observe, closing_lets_go)
+{
+	struct relaytest_pattern p = { .id = self->id, .cpu = 0, .len = 1024, .count = 16 };
+	int plain = file_open(variant->file, PLAIN), fds[4];
+	unsigned char b[4 * 4096];
+
+	ASSERT_EQ(chan_pattern(self->dev, &p), 0);
+	EXPECT_EQ(read(plain, b, sizeof(b)), 4 * 4096);
+	for (int i = 0; i < 4; i++) {
+		fds[i] = observer_open(variant->file, PLAIN);
+		EXPECT_EQ(read(fds[i], b, i * 4096 + 10), i * 4096 + 10);
+	}
+	EXPECT_EQ(chan_write(self->dev, self->id, "x", 1),
+		  variant->mode == RELAY_MODE_CONTINUOUS ? -EBUSY : -ENOSPC);
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	EXPECT_EQ(read(plain, b, sizeof(b)), -1);
+	EXPECT_EQ(chan_write(self->dev, self->id, "x", 1), 1);
+	EXPECT_EQ(read(plain, b, sizeof(b)), 1);
+	close(plain);
+}
+
 static struct relayfs_lost get_lost(int fd)
 {
 	struct relayfs_lost lost = { ~0ull, ~0ull };

@@ -15,6 +15,8 @@
 #define N_SUBBUFS	4
 #define RECORD		128
 
+#define LOAD(word)	__atomic_load_n(&(word), __ATOMIC_ACQUIRE)
+
 static int channel(int dev, uint32_t unit, uint32_t watermark, uint32_t flags, uint32_t interval)
 {
 	return chan_open_attr(dev, "w", (struct relaytest_open){
@@ -493,6 +495,69 @@ TEST_F(policy, a_longer_interval_of_ones_own)
 	close(patient.fd);
 	close(reads.fd);
 	close(polls.fd);
+}
+
+/* Writes one record, and waits until the flush timer has looked at it. */
+static void write_and_wait_for_the_timer(struct __test_metadata *_metadata, int dev, int fd,
+					 struct relaytest_pattern *p)
+{
+	struct waiter w = { .fd = fd, .poll = true };
+
+	ASSERT_EQ(waiter_start(&w), 0);
+	ASSERT_TRUE(asleep(&w));
+	ASSERT_EQ(chan_pattern(dev, p), 0);
+	pthread_join(w.thread, NULL);
+}
+
+/* Who looks at a mapping sees complete sub-buffers only: they are ended for it, on any CPU. */
+TEST_F(policy, the_flush_interval_shows_data_to_who_maps)
+{
+	int cpu = cpus() - 1, id = channel(self->dev, RELAY_WATERMARK_SUBBUFS, 4, 0, 50);
+	struct relaytest_pattern p = { .id = id, .cpu = cpu, .count = 1, .len = 100 };
+	const struct relayfs_meta *meta;
+	char name[32], b[RECORD];
+	size_t len;
+	void *all;
+	int fd;
+
+	snprintf(name, sizeof(name), "w.d/cpu%d", cpu);
+	fd = file_open(name, O_RDONLY | O_NONBLOCK);
+	meta = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(meta, MAP_FAILED);
+	len = meta->data_offset + meta->subbuf_size * meta->n_subbufs;
+
+	/* The first page alone is no reader. */
+	write_and_wait_for_the_timer(_metadata, self->dev, fd, &p);
+	EXPECT_EQ(meta->delivered, 0);
+	EXPECT_EQ(read(fd, b, sizeof(b)), 100);
+
+	all = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(all, MAP_FAILED);
+	while (meta->delivered < 1)
+		sched_yield();
+	for (uint64_t i = 2; i < 5; i++) {
+		ASSERT_EQ(chan_pattern(self->dev, &p), 0);
+		while (meta->delivered < i)
+			sched_yield();
+		EXPECT_EQ(meta->delivered_records, i);
+		EXPECT_EQ(meta->write_pos, i * SUBBUF);
+	}
+	EXPECT_EQ(read(fd, b, sizeof(b)), RECORD);
+	while (read(fd, b, sizeof(b)) > 0)
+		;
+
+	/* A part of it counts like all; when it is gone, no more. */
+	ASSERT_EQ(munmap(all, len / 2), 0);
+	ASSERT_EQ(chan_pattern(self->dev, &p), 0);
+	while (meta->delivered < 5)
+		sched_yield();
+	EXPECT_EQ(read(fd, b, sizeof(b)), 100);
+	ASSERT_EQ(munmap((char *)all + len / 2 / PAGE * PAGE, len), 0);
+	write_and_wait_for_the_timer(_metadata, self->dev, fd, &p);
+	EXPECT_EQ(meta->delivered, 5);
+	EXPECT_EQ(chan_close(self->dev, id), 0);
+	munmap((void *)meta, PAGE);
+	close(fd);
 }
 
 /* Edges also of low-rate data, though nobody looks between them. */
