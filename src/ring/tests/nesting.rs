@@ -141,7 +141,7 @@ fn run(start: Start, steps: &[Step]) -> usize {
     } = start;
     let w = if reserves {
         let reserves = Reserves {
-            start: 3,
+            start: 6,
             end: 5,
             channel_start: 8,
         };
