@@ -55,6 +55,8 @@ impl Position {
 pub(crate) struct Merge {
     /// Number of the buffer whose run is not finished.
     current: Option<u32>,
+    /// Number of the buffer that was read last.
+    last: u32,
 }
 
 /// What became of a read.
@@ -182,9 +184,14 @@ impl Channel {
         let mut merge = view.merge(self).lock();
         let mut copied = 0usize;
         while !to.is_empty() {
-            let Some(number) = merge.current.take().or_else(|| self.oldest(view)) else {
+            let Some(number) = merge
+                .current
+                .take()
+                .or_else(|| self.oldest(view, merge.last))
+            else {
                 break;
             };
+            merge.last = number;
             let Some(buffer) = self.buffers().iter().find(|b| b.number() == number) else {
                 break;
             };
@@ -214,8 +221,9 @@ impl Channel {
         Ok(Outcome::Copied(copied))
     }
 
-    /// The buffer whose next run is the oldest.
-    fn oldest(&self, view: View<'_>) -> Option<u32> {
+    /// The buffer whose next run is the oldest; of equals, as all are without a clock, the next after
+    /// the one read last.
+    fn oldest(&self, view: View<'_>, last: u32) -> Option<u32> {
         let mut best: Option<(u64, u32)> = None;
         for buffer in self.buffers() {
             let Some(at) = view.position(buffer) else {
@@ -228,17 +236,18 @@ impl Channel {
             let mut cursor = at.cursor.lock();
             let half_read = at.mid_run.load(Ordering::Relaxed);
             let found = ring.advance(&mut cursor);
-            let time = ring.run_time(&cursor);
+            let turn = buffer.number().wrapping_sub(last).wrapping_sub(1);
+            let key = (ring.run_time(&cursor), turn);
             // Only a run some byte of which was read must be kept from the writers.
             if !half_read {
                 ring.detach(&mut cursor);
             }
             // Also if it only stepped over holes: or it would look as if there were something.
             buffer.publish(at, &cursor);
-            if found && best.is_none_or(|(t, _)| time < t) {
-                best = Some((time, buffer.number()));
+            if found && best.is_none_or(|least| key < least) {
+                best = Some(key);
             }
         }
-        best.map(|(_, number)| number)
+        best.map(|(_, turn)| turn.wrapping_add(1).wrapping_add(last))
     }
 }

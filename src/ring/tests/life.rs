@@ -120,6 +120,7 @@ fn a_reset_throws_away_what_is_unread_and_counts_it() {
         }
         assert_eq!(w.read(&mut c, 64).len(), 64);
         let _ = w.reset();
+        assert_eq!(w.stats(&c).unread(), Count::default());
         assert_eq!(w.read(&mut c, 1000), b"");
         for n in 9..12 {
             let _ = w.write(&record(1, n, 16)).unwrap();

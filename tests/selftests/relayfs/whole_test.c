@@ -49,6 +49,37 @@ TEST_F(whole, gives_all_cpus_in_order_of_time)
 	EXPECT_EQ(errno, EAGAIN);
 }
 
+/* Without a clock no CPU is put off until another has nothing more. */
+TEST_F(whole, without_a_clock_cpus_take_turns)
+{
+	int n = cpus(), id, fd;
+	char b[4096];
+
+	id = chan_open(self->dev, "turns", 4096, 8,
+		       RELAY_MODE_NO_OVERWRITE | RELAY_TIMESTAMP_NONE);
+	ASSERT_GE(id, 0);
+	fd = file_open("turns", O_RDONLY | O_NONBLOCK);
+	ASSERT_GE(fd, 0);
+	for (int cpu = 0; cpu < n; cpu++) {
+		ASSERT_EQ(pin_to_cpu(cpu), 0);
+		memset(b, 'a' + cpu, sizeof(b));
+		for (int i = 0; i < 3; i++)
+			ASSERT_EQ(chan_write(self->dev, id, b, sizeof(b)), (long)sizeof(b));
+	}
+	for (int round = 0; round < 3; round++) {
+		unsigned int seen = 0;
+
+		/* In rounds of one sub-buffer from each. */
+		for (int j = 0; j < n; j++) {
+			ASSERT_EQ(read(fd, b, sizeof(b)), (long)sizeof(b));
+			seen |= 1u << (b[0] - 'a');
+		}
+		EXPECT_EQ(seen, (1u << n) - 1);
+	}
+	close(fd);
+	EXPECT_EQ(chan_close(self->dev, id), 0);
+}
+
 /* Short reads, with writers on every CPU going on between them: no record is ever cut in two. */
 TEST_F(whole, a_run_once_begun_is_finished)
 {
