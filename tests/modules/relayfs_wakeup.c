@@ -105,6 +105,7 @@ static int play(void *data)
 		WRITE_ONCE(s->rounds, s->rounds + 1);
 	}
 	s->sleeps = current->nvcsw - before;
+	/* After all that was counted. */
 	smp_store_release(&s->finished, true);
 	wake_up(s->end);
 	return 0;
@@ -118,6 +119,7 @@ static bool sleeps_beside_data(struct side *s)
 
 static bool all_finished(const struct side *sides)
 {
+	/* Then what they counted is there, too. */
 	return smp_load_acquire(&sides[0].finished) && smp_load_acquire(&sides[1].finished);
 }
 

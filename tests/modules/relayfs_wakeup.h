@@ -6,7 +6,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* Opens the channels "ping" and "pong", of 4 sub-buffers of 4 KiB that are never flushed in time. */
+/* Opens the channels "ping" and "pong": 4 sub-buffers of 4 KiB, flushed once a minute. */
 struct wakeup_open {
 	__u32 flags;
 	__u32 pad;
