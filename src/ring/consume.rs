@@ -135,6 +135,10 @@ impl<R: Rmw> Ring<R> {
                 return true;
             }
         }
+        if delivered < seq {
+            // The consumer was moved on by a reset, and what it passed has a writer in it.
+            return false;
+        }
         // What is left is the current sub-buffer: all that is reserved in it must be committed.
         let (current, off) = if delivered > seq {
             (delivered, 0)
@@ -268,9 +272,10 @@ impl<R: Rmw> Ring<R> {
             return None;
         }
         let line = &self.head().deliver;
-        // ORDERING: finish:B
         let before = Count {
+            // ORDERING: finish:B
             records: line.records.load(Ordering::Acquire),
+            // ORDERING: finish:B
             bytes: line.bytes.load(Ordering::Acquire),
         };
         // The counts are those before this sub-buffer only if it is not delivered by now.

@@ -36,12 +36,17 @@ impl<R: Rmw> Ring<R> {
         let state = &self.head().deliver.state;
         nesting_point!(J);
         loop {
+            // ORDERING: note:A
             if R::cmpxchg(state, IDLE, BUSY) {
                 break;
             }
             // The exchange also from AGAIN to AGAIN: it hands our commit to the delivering
             // context even if another one left the note first.
-            if R::cmpxchg(state, BUSY, AGAIN) || R::cmpxchg(state, AGAIN, AGAIN) {
+            // ORDERING: note:A
+            let noted = R::cmpxchg(state, BUSY, AGAIN)
+                // ORDERING: note:A
+                || R::cmpxchg(state, AGAIN, AGAIN);
+            if noted {
                 return false;
             }
         }
@@ -51,10 +56,12 @@ impl<R: Rmw> Ring<R> {
                 any = true;
             }
             nesting_point!(K);
+            // ORDERING: note:A
             if R::cmpxchg(state, BUSY, IDLE) {
                 return any;
             }
             // Only AGAIN is left; take the note.
+            // ORDERING: note:A
             R::cmpxchg(state, AGAIN, BUSY);
         }
     }
@@ -63,6 +70,7 @@ impl<R: Rmw> Ring<R> {
     fn deliver_next(&self) -> bool {
         let line = &self.head().deliver;
         let seq = line.seq.load(Ordering::Relaxed);
+        // ORDERING: reserve:B
         let pos = self.head().writer.pos.load(Ordering::Acquire);
         if seq >= self.geo.seq(pos) {
             return false;
@@ -114,11 +122,14 @@ impl<R: Rmw> Ring<R> {
         subbuf.data_len.store(data_len, Ordering::Relaxed);
         subbuf.records.store(records, Ordering::Relaxed);
         subbuf.bytes.store(bytes, Ordering::Relaxed);
-        subbuf.first_record.store(first_record, Ordering::Relaxed);
-        subbuf.first_byte.store(first_byte, Ordering::Relaxed);
+        // ORDERING: count:A
+        subbuf.first_record.store(first_record, Ordering::Release);
+        // ORDERING: count:A
+        subbuf.first_byte.store(first_byte, Ordering::Release);
         // ORDERING: finish:A
         line.records
             .store(first_record.wrapping_add(records), Ordering::Release);
+        // ORDERING: finish:A
         line.bytes
             .store(first_byte.wrapping_add(bytes), Ordering::Release);
     }

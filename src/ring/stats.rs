@@ -128,13 +128,16 @@ impl<R: Rmw> Ring<R> {
     /// What came before the oldest sub-buffer from `seq` on that is still intact.
     fn count_before_oldest(&self, seq: u64) -> Count {
         let line = &self.head().deliver;
-        let newest = self.geo.seq(self.head().writer.pos.load(Ordering::Acquire));
+        let newest = self.geo.seq(self.head().writer.pos.load(Ordering::Relaxed));
+        // ORDERING: deliver:B
         let delivered = line.seq.load(Ordering::Acquire);
         let mut seq = seq.max(newest.saturating_sub(self.geo.n_subbufs()));
         while seq < delivered {
             let subbuf = self.subbuf(seq);
             let before = Count {
+                // ORDERING: count:B
                 records: subbuf.first_record.load(Ordering::Acquire),
+                // ORDERING: count:B
                 bytes: subbuf.first_byte.load(Ordering::Acquire),
             };
             // After the loads: if it still is that sub-buffer, they are its counts.

@@ -46,7 +46,8 @@ impl<R: Rmw> Ring<R> {
         // one lap.
         let mut skips = 0u64;
         while skips <= self.geo.n_subbufs() {
-            let pos = self.head().writer.pos.load(Ordering::Relaxed);
+            // ORDERING: reserve:B
+            let pos = self.head().writer.pos.load(Ordering::Acquire);
             let offset = self.geo.offset(pos);
             if offset == 0 {
                 match self.enter(pos, len, committed)? {
@@ -179,20 +180,31 @@ impl<R: Rmw> Ring<R> {
     /// Must run where writers run, and no two at a time. Who can be interrupted in the middle of a
     /// write may still commit, to no effect.
     pub(crate) fn reset(&self) -> Committed {
+        let mut committed = Committed::Quietly;
+        let mut skips = 0u64;
         loop {
-            let pos = self.head().writer.pos.load(Ordering::Relaxed);
+            // ORDERING: reserve:B
+            let pos = self.head().writer.pos.load(Ordering::Acquire);
             let rests = self.geo.offset(pos) == 0;
             let first = self.geo.seq(pos).wrapping_add(u64::from(!rests));
             // Before the position moves: who opens that sub-buffer leaves room for the channel's
             // start reserve.
             // ORDERING: reset:A
             self.first.store(first, Ordering::Release);
-            if rests {
-                if self.head().writer.pos.load(Ordering::Relaxed) == pos {
-                    return Committed::Quietly;
+            if !rests {
+                if let Some(committed) = self.leave(pos) {
+                    return committed;
                 }
-            } else if let Some(committed) = self.leave(pos) {
+            } else if self.reserves.channel_start == 0 || skips > self.geo.n_subbufs() {
                 return committed;
+            } else {
+                // A writer may be about to open the sub-buffer as it was to be before. So it is
+                // opened here, with nothing in it: the position moves, and the writer looks again.
+                match self.enter(pos, 0, &mut committed) {
+                    Ok(Entry::Skipped) => skips = skips.wrapping_add(1),
+                    Ok(Entry::Raced) => {}
+                    Ok(Entry::Reserved(_)) | Err(_) => return committed,
+                }
             }
         }
     }
