@@ -5,12 +5,11 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= stock
 ARGS ?=
-SOAK_SECONDS ?= 600
 JOBS := $(shell nproc)
 ROOT := $(CURDIR)
 
 .DEFAULT_GOAL := all
-.PHONY: help all modules install clean demo test soak check bench
+.PHONY: help all modules install clean demo test check bench
 
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -33,10 +32,6 @@ demo:
 ##   test         unit tests on the host, then the selftests in QEMU (KERNEL=stock)
 test:
 	@tests/run $(KERNEL)
-
-##   soak         writers in every context against readers of every kind, SOAK_SECONDS=600 (KERNEL=stock)
-soak:
-	@SOAK_SECONDS="$(SOAK_SECONDS)" tests/soak $(KERNEL)
 
 ##   check        formatting, lints, checkpatch, allowed symbols
 check:

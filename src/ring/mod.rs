@@ -68,8 +68,8 @@
 /// | M | a hole is described, not in the list |
 macro_rules! nesting_point {
     ($label:ident) => {
-        #[cfg(all(test, not(loom)))]
-        crate::ring::tests::nesting::at(stringify!($label));
+        #[cfg(test)]
+        crate::ring::tests::at(stringify!($label));
     };
 }
 
@@ -88,7 +88,7 @@ mod stats;
 mod switch;
 mod sync;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod tests;
 
 pub(crate) use self::clock::Clock;

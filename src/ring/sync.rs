@@ -71,12 +71,14 @@ impl Rmw for Locked {
 
 impl Rmw for Shared {
     #[inline(always)]
+    #[cfg_attr(loom, track_caller)]
     fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool {
         word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 
     #[inline(always)]
+    #[cfg_attr(loom, track_caller)]
     fn fetch_add(word: &AtomicU64, n: u64) -> u64 {
         word.fetch_add(n, Ordering::AcqRel)
     }
@@ -124,6 +126,7 @@ impl Rmw for Owner {
 /// What other CPUs see of an instruction without LOCK prefix: a load, then a store.
 #[cfg(loom)]
 impl Rmw for Owner {
+    #[track_caller]
     fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool {
         let done = word.load(Ordering::Acquire) == old;
         if done {
@@ -132,6 +135,7 @@ impl Rmw for Owner {
         done
     }
 
+    #[track_caller]
     fn fetch_add(word: &AtomicU64, n: u64) -> u64 {
         let before = word.load(Ordering::Acquire);
         word.store(before.wrapping_add(n), Ordering::Release);

@@ -2,18 +2,25 @@
 
 //! Host tests of the ring: the very files the module is built from.
 
-#[cfg(not(loom))]
+#[cfg(all(test, not(loom)))]
 mod basics;
-#[cfg(not(loom))]
+#[cfg(all(test, not(loom)))]
 mod life;
 #[cfg(loom)]
 mod loom;
 #[cfg(not(loom))]
-mod model;
-#[cfg(not(loom))]
-pub(crate) mod nesting;
-#[cfg(not(loom))]
+pub(crate) mod model;
+#[cfg(all(test, not(loom)))]
+mod nesting;
+#[cfg(all(test, not(loom)))]
+mod random;
+#[cfg(all(test, not(loom)))]
 mod rare;
-#[cfg(not(loom))]
+#[cfg(all(test, not(loom)))]
 mod threads;
 mod world;
+
+#[cfg(loom)]
+pub(crate) use self::loom::at;
+#[cfg(all(test, not(loom)))]
+pub(crate) use self::nesting::at;

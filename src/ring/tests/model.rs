@@ -1,110 +1,359 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random operations against a model so simple that it cannot be wrong: a list of records.
+//! Any sequence of operations on a ring, beside a model so simple that it cannot be wrong: a list of
+//! records, each with its place and what became of it.
 
-use super::world::{parse, record, World};
-use crate::ring::{Cursor, Owner, Slot};
-use proptest::prelude::*;
+use super::world::{record, World};
+use crate::ring::{
+    Cause, Clock, Count, Cursor, Delivery, Geometry, Owner, Reserves, Rmw, Shared, Slot, Spec,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
+/// One operation. Numbers of slots and readers are taken modulo how many there are.
 #[derive(Clone, Debug)]
-enum Op {
-    Write(usize),
-    Reserve(usize),
-    /// Commit, or discard, one of the open slots.
-    Finish(usize, bool),
-    Read(usize),
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub(crate) enum Op {
+    Write(u8),
+    Reserve(u8),
+    /// Commit so many bytes at most of one of the reserved slots.
+    Commit(u8, u8),
+    Discard(u8),
+    /// Read with one of the readers.
+    Read(u8, u8),
+    Detach(u8),
     Flush,
-    Detach,
+    Reset,
+    Close,
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        6 => (8usize..80).prop_map(Op::Write),
-        2 => (8usize..40).prop_map(Op::Reserve),
-        2 => (0usize..4, any::<bool>()).prop_map(|(i, keep)| Op::Finish(i, keep)),
-        3 => (1usize..200).prop_map(Op::Read),
-        1 => Just(Op::Flush),
-    ]
+/// A ring and what is done with it.
+#[derive(Clone, Debug)]
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub(crate) struct Case {
+    /// Twice so many sub-buffers, of 64 times so many bytes; as powers, modulo 3.
+    pub(crate) shape: (u8, u8),
+    pub(crate) overwrite: bool,
+    pub(crate) global: bool,
+    pub(crate) packet: bool,
+    /// Modulo 8.
+    pub(crate) reserves: (u8, u8, u8),
+    pub(crate) ops: Vec<Op>,
 }
 
-/// Runs `ops`; returns what was produced, in order of reservation, and what was read.
-fn run(ops: &[Op], shift: u32, n: u64, overwrite: bool) -> (Vec<u32>, Vec<u32>, u64, u64) {
-    let w = World::<Owner>::new(1 << shift, n, overwrite);
-    let mut c = Cursor::default();
-    let mut open: Vec<(Slot, u32, usize)> = Vec::new();
-    let (mut produced, mut stream, mut next, mut refused) = (Vec::new(), Vec::new(), 0, 0);
-    for op in ops.iter().chain(&[Op::Detach]) {
-        match *op {
-            Op::Write(len) => match w.write(&record(1, next, len)) {
-                Ok(_) => produced.push(next),
-                Err(_) => refused += 1,
-            },
-            Op::Reserve(len) if open.len() < 4 => match w.reserve(len as u64) {
-                Ok(slot) => {
-                    produced.push(next);
-                    open.push((slot, next, len));
-                }
-                Err(_) => refused += 1,
-            },
-            Op::Finish(i, keep) if i < open.len() => {
-                let (slot, number, len) = open.remove(i);
-                if keep {
-                    w.fill(&slot, &record(1, number, len));
-                    let _ = w.commit(slot);
-                } else {
-                    produced.retain(|&n| n != number);
-                    let _ = w.discard(slot);
-                }
-            }
-            Op::Read(max) => stream.extend(w.read(&mut c, max)),
-            Op::Flush => {
-                let _ = w.flush();
-            }
-            Op::Detach => {
-                for (slot, number, len) in open.drain(..) {
-                    w.fill(&slot, &record(1, number, len));
-                    let _ = w.commit(slot);
-                }
-                w.close();
-                let _ = w.flush();
-                stream.extend(w.read(&mut c, usize::MAX));
-            }
-            _ => continue,
+/// The consumer, and two who only look.
+const READERS: usize = 3;
+
+/// Slots that may be reserved at a time: as many contexts as may interrupt one another.
+const SLOTS: usize = 4;
+
+/// The shortest record: what `record()` needs.
+const MIN: u64 = 8;
+
+/// Does all of a case and checks everything about it.
+pub(crate) fn run(case: &Case) {
+    if case.global {
+        run_on::<Shared>(case);
+    } else {
+        run_on::<Owner>(case);
+    }
+}
+
+fn run_on<R: Rmw>(case: &Case) {
+    let mut both = Both::<R>::new(case);
+    for op in &case.ops {
+        both.step(op);
+        both.compare_counts();
+    }
+    both.end();
+}
+
+/// A record that was reserved and not given back.
+struct Record {
+    number: u32,
+    len: u64,
+    committed: bool,
+    /// How many of its bytes each reader has read.
+    read: [u64; READERS],
+}
+
+/// A ring and its model.
+struct Both<R: Rmw> {
+    w: World<R>,
+    spec: Spec,
+    /// By position.
+    records: BTreeMap<u64, Record>,
+    slots: Vec<Slot>,
+    number: u32,
+    refused: Count,
+    closed: bool,
+    /// Everything before was thrown away by a reset.
+    kept_from: u64,
+    readers: [Reader; READERS],
+}
+
+#[derive(Default)]
+struct Reader {
+    cursor: Cursor,
+    /// Behind the last byte it was given.
+    next: u64,
+    /// Gave up a run before its end.
+    gave_up: bool,
+}
+
+impl<R: Rmw> Both<R> {
+    fn new(case: &Case) -> Self {
+        let (size, n) = (64 << (case.shape.0 % 3), 2 << (case.shape.1 % 3));
+        let reserves = Reserves {
+            start: (case.reserves.0 % 8).into(),
+            end: (case.reserves.1 % 8).into(),
+            channel_start: (case.reserves.2 % 8).into(),
+        };
+        let delivery = if case.packet {
+            Delivery::Packet
+        } else {
+            Delivery::Bulk
+        };
+        let geo = Geometry::new(size, n).unwrap();
+        let spec = Spec::new(geo, case.overwrite, delivery, reserves, Clock::Mono).unwrap();
+        Self {
+            w: World::with_spec(spec),
+            spec,
+            records: BTreeMap::new(),
+            slots: Vec::new(),
+            number: 0,
+            refused: Count::default(),
+            closed: false,
+            kept_from: 0,
+            readers: Default::default(),
         }
-        next += 1;
-    }
-    let s = w.stats(&c);
-    assert_eq!(s.unread().records, 0, "everything was drained");
-    assert_eq!(s.produced.records as usize, produced.len());
-    assert_eq!(s.read.bytes as usize, stream.len());
-    assert_eq!(s.produced.bytes, s.read.bytes + s.overwritten.bytes);
-    let all_refused: u64 = s.refused.iter().map(|c| c.records).sum();
-    assert_eq!(all_refused, refused);
-    let read = parse(&stream).into_iter().map(|(_, n)| n).collect();
-    (produced, read, s.read.records, s.overwritten.records)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 2000 }))]
-
-    #[test]
-    fn no_overwrite_gives_all_in_order(
-        ops in prop::collection::vec(op(), 1..200), shift in 6u32..9, n in 1u32..4,
-    ) {
-        let (produced, read, read_count, overwritten) = run(&ops, shift, 1 << n, false);
-        prop_assert_eq!(overwritten, 0);
-        prop_assert_eq!(read_count as usize, read.len());
-        prop_assert_eq!(produced, read);
     }
 
-    #[test]
-    fn overwrite_gives_a_subsequence_and_counts_the_rest(
-        ops in prop::collection::vec(op(), 1..200), shift in 6u32..9, n in 1u32..4,
-    ) {
-        let (produced, read, read_count, overwritten) = run(&ops, shift, 1 << n, true);
-        prop_assert_eq!(read_count as usize, read.len());
-        prop_assert_eq!(produced.len() as u64, read_count + overwritten);
-        let mut all = produced.iter();
-        prop_assert!(read.iter().all(|n| all.any(|p| p == n)), "out of order or never written");
+    fn step(&mut self, op: &Op) {
+        let slot = |i: u8, slots: &[Slot]| usize::from(i).checked_rem(slots.len());
+        match *op {
+            Op::Write(len) => {
+                if let Some(slot) = self.reserve(MIN + u64::from(len)) {
+                    let len = slot.len;
+                    self.commit(slot, len);
+                }
+            }
+            Op::Reserve(len) if self.slots.len() < SLOTS => {
+                let len = self.w.discardable_len(MIN + u64::from(len));
+                let slot = self.reserve(len);
+                self.slots.extend(slot);
+            }
+            Op::Commit(i, len) => {
+                if let Some(i) = slot(i, &self.slots) {
+                    let slot = self.slots.remove(i);
+                    let len = slot.len.min(MIN + u64::from(len));
+                    self.commit(slot, len);
+                }
+            }
+            Op::Discard(i) => {
+                if let Some(i) = slot(i, &self.slots) {
+                    let slot = self.slots.remove(i);
+                    self.records.remove(&slot.pos);
+                    let _ = self.w.discard(slot);
+                }
+            }
+            Op::Read(i, max) => self.read(usize::from(i) % READERS, max.into()),
+            Op::Detach(i) => {
+                let reader = &mut self.readers[usize::from(i) % READERS];
+                reader.gave_up |= self.w.mid_run(&reader.cursor);
+                self.w.detach(&mut reader.cursor);
+            }
+            Op::Flush => {
+                let _ = self.w.flush();
+            }
+            Op::Reset => {
+                for reader in &mut self.readers {
+                    reader.gave_up |= self.w.mid_run(&reader.cursor);
+                }
+                let _ = self.w.reset();
+                self.kept_from = self.position();
+            }
+            Op::Close => {
+                self.w.close();
+                self.closed = true;
+            }
+            Op::Reserve(_) => {}
+        }
+    }
+
+    fn reserve(&mut self, len: u64) -> Option<Slot> {
+        match self.w.reserve(len) {
+            Ok(slot) => {
+                assert!(!self.closed);
+                let new = Record {
+                    number: self.number,
+                    len: slot.len,
+                    committed: false,
+                    read: [0; READERS],
+                };
+                self.number += 1;
+                assert_eq!(slot.len, len);
+                assert!(self.records.insert(slot.pos, new).is_none(), "given twice");
+                Some(slot)
+            }
+            Err(cause) => {
+                self.refused.records += 1;
+                self.refused.bytes += len;
+                self.check_cause(cause, len);
+                None
+            }
+        }
+    }
+
+    /// Nothing is refused without a reason.
+    fn check_cause(&self, cause: Cause, len: u64) {
+        let held = self.readers.iter().any(|r| self.w.mid_run(&r.cursor));
+        assert!(match cause {
+            Cause::Closed => self.closed,
+            Cause::TooBig => len > self.w.max_record(),
+            Cause::Full => !self.spec.overwrite(),
+            Cause::Nested => !self.slots.is_empty(),
+            Cause::Held => held,
+            Cause::Nmi => false,
+        });
+    }
+
+    /// Fills a slot, and commits `len` bytes of it.
+    fn commit(&mut self, slot: Slot, len: u64) {
+        let this = self.records.get_mut(&slot.pos).unwrap();
+        // What is too short for a hole is committed with the rest.
+        if slot.len - len >= MIN {
+            this.len = len;
+        }
+        this.committed = true;
+        let data = record(1, this.number, this.len as usize);
+        self.w.fill(&slot, &data);
+        let _ = self.w.commit_discardable(slot, len);
+    }
+
+    fn read(&mut self, who: usize, max: u64) {
+        let mut left = max;
+        while let Some((at, bytes)) = self.take(who, left) {
+            assert!(!bytes.is_empty(), "a run without bytes");
+            assert!(at >= self.readers[who].next, "read again");
+            left -= bytes.len() as u64;
+            self.readers[who].next = at + bytes.len() as u64;
+            self.check_bytes(who, at, &bytes);
+        }
+        let c = &self.readers[who].cursor;
+        if who == 0 {
+            self.w.publish_consumer(c);
+        }
+        assert!(left == 0 || !self.w.has_data_after(self.w.consumed_pos(c)));
+    }
+
+    /// The next bytes there are for a reader, up to `max`, and their position.
+    fn take(&mut self, who: usize, max: u64) -> Option<(u64, Vec<u8>)> {
+        let c = &mut self.readers[who].cursor;
+        if max == 0 || !self.w.advance(c) {
+            return None;
+        }
+        let at = self.w.consumed_pos(c);
+        let mut bytes = self.w.peek(c).to_vec();
+        bytes.truncate(max as usize);
+        self.w.consume(c, bytes.len() as u64);
+        Some((at, bytes))
+    }
+
+    /// Compares what was read at `at` with the records there.
+    fn check_bytes(&mut self, who: usize, mut at: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let n = match self.records.range_mut(..=at).next_back() {
+                Some((start, this)) if at < start + this.len => {
+                    assert!(this.committed, "read before it was committed");
+                    let from = (at - start) as usize;
+                    let rest = &record(1, this.number, this.len as usize)[from..];
+                    let n = rest.len().min(bytes.len());
+                    assert_eq!(bytes[..n], rest[..n], "record {}", this.number);
+                    this.read[who] += n as u64;
+                    n
+                }
+                _ => {
+                    assert!(self.is_reserve(at), "neither record nor reserve at {at}");
+                    assert_eq!(bytes[0], 0);
+                    1
+                }
+            };
+            at += n as u64;
+            bytes = &bytes[n..];
+        }
+    }
+
+    /// Whether a reserve of the client's may be there.
+    fn is_reserve(&self, at: u64) -> bool {
+        let (geo, reserves) = (self.spec.geo(), self.spec.reserves());
+        let offset = geo.offset(at);
+        offset < u64::from(reserves.start + reserves.channel_start)
+            || offset >= geo.subbuf_size() - u64::from(reserves.end)
+    }
+
+    fn committed(&self) -> Count {
+        let done = self.records.values().filter(|r| r.committed);
+        done.fold(Count::default(), |sum, r| {
+            sum.plus(Count {
+                records: 1,
+                bytes: r.len,
+            })
+        })
+    }
+
+    fn compare_counts(&self) {
+        let stats = self.w.stats(&self.readers[0].cursor);
+        let committed = self.committed();
+        assert_eq!(stats.produced.records, committed.records);
+        // Padding of a sub-buffer that is not whole counts until it is.
+        if self.slots.is_empty() {
+            assert_eq!(stats.produced.bytes, committed.bytes);
+        }
+        let refused = stats
+            .refused
+            .into_iter()
+            .fold(Count::default(), Count::plus);
+        assert_eq!(refused, self.refused);
+    }
+
+    /// Commits what is reserved, reads what can be read, and looks whether all that must be is there.
+    fn end(&mut self) {
+        for slot in std::mem::take(&mut self.slots) {
+            let len = slot.len;
+            self.commit(slot, len);
+        }
+        self.step(&Op::Close);
+        let _ = self.w.flush();
+        let written = self.committed();
+        for who in 0..READERS {
+            self.read(who, u64::MAX);
+            let Reader {
+                cursor, gave_up, ..
+            } = &self.readers[who];
+            let stats = self.w.stats(cursor);
+            assert_eq!(stats.read.plus(stats.overwritten), written, "reader {who}");
+            let whole = self.records.values().filter(|r| r.read[who] == r.len);
+            let whole = whole.count() as u64;
+            assert!(whole == cursor.read.records || (*gave_up && whole > cursor.read.records));
+            if who == 0 && !self.spec.overwrite() && self.kept_from == 0 {
+                assert_eq!(stats.overwritten, Count::default());
+            }
+            self.check_newest(who);
+        }
+    }
+
+    fn position(&self) -> u64 {
+        self.w.head().writer.pos.load(Ordering::Relaxed)
+    }
+
+    /// What the writers have not come round to again was read.
+    fn check_newest(&self, who: usize) {
+        let (geo, pos) = (self.spec.geo(), self.position());
+        for (&start, this) in self.records.range(self.kept_from..) {
+            if geo.seq(start) + geo.n_subbufs() > geo.seq(pos - 1) {
+                assert_eq!(this.read[who], this.len, "reader {who}, {}", this.number);
+            }
+        }
     }
 }

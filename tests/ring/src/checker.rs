@@ -5,6 +5,8 @@
 use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::atomic::Ordering;
 use std::cell::RefCell;
+use std::panic::Location;
+use std::sync::LazyLock;
 
 /// A word of which the checker tries all orders of accesses.
 ///
@@ -26,23 +28,23 @@ impl AtomicU64 {
         }
     }
 
-    fn announced(&self) -> &loom::sync::atomic::AtomicU64 {
-        self.turn.swap(0, Ordering::Relaxed);
-        &self.word
-    }
-
+    #[track_caller]
     pub(crate) fn load(&self, order: Ordering) -> u64 {
-        self.announced().load(order)
+        self.turn.swap(0, Ordering::Relaxed);
+        self.word.load(left_of(order))
     }
 
+    #[track_caller]
     pub(crate) fn store(&self, value: u64, order: Ordering) {
-        self.announced().store(value, order);
+        self.word.store(value, left_of(order));
     }
 
+    #[track_caller]
     pub(crate) fn fetch_add(&self, n: u64, order: Ordering) -> u64 {
-        self.announced().fetch_add(n, order)
+        self.word.fetch_add(n, left_of(order))
     }
 
+    #[track_caller]
     pub(crate) fn compare_exchange(
         &self,
         old: u64,
@@ -50,8 +52,28 @@ impl AtomicU64 {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        self.announced()
-            .compare_exchange(old, new, success, failure)
+        self.word.compare_exchange(old, new, success, failure)
+    }
+}
+
+/// The order an access has, asked for `order`. `RELAYFS_WEAKEN=FILE:LINE:HALF` takes `acquire` or
+/// `release` away from the accesses in that line; `tests/ring/weaken` does so to one after another.
+#[track_caller]
+fn left_of(order: Ordering) -> Ordering {
+    static WEAKEN: LazyLock<Option<String>> =
+        LazyLock::new(|| std::env::var("RELAYFS_WEAKEN").ok());
+    let Some(weaken) = WEAKEN.as_deref() else {
+        return order;
+    };
+    let here = Location::caller();
+    let site = format!("{}:{}", here.file(), here.line());
+    match weaken.rsplit_once(':') {
+        Some((place, half)) if site.ends_with(place) => match (order, half) {
+            (Ordering::AcqRel, "acquire") => Ordering::Release,
+            (Ordering::AcqRel, "release") => Ordering::Acquire,
+            _ => Ordering::Relaxed,
+        },
+        _ => order,
     }
 }
 

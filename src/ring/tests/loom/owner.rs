@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One writer, which changes words without a LOCK prefix, and readers elsewhere.
+
+use super::{outcomes, read, ring, settle, spawn, write};
+use crate::ring::{sync::Ordering::Relaxed, Cause, Cursor, Owner};
+
+#[test]
+fn a_writer_and_its_reader() {
+    let first = outcomes(2, || {
+        let (w, mut c) = (ring::<Owner>(4, false), Cursor::default());
+        let writer = spawn(&w, |w| write(w, 1..=3));
+        let first = read(&w, &mut c);
+        assert_eq!(writer.join().unwrap(), 3);
+        assert_eq!(settle(&w, &mut c, first.clone(), 3), [1, 2, 3]);
+        first.len()
+    });
+    assert_eq!(first, [0, 1, 2, 3].into());
+}
+
+#[test]
+fn a_writer_laps_its_reader() {
+    let missed = outcomes(2, || {
+        let (w, mut c) = (ring::<Owner>(2, true), Cursor::default());
+        let writer = spawn(&w, |w| write(w, 1..=3));
+        let first = read(&w, &mut c);
+        assert_eq!(writer.join().unwrap(), 3);
+        let got = settle(&w, &mut c, first, 3);
+        assert!(got.is_sorted() && got.ends_with(&[3]), "{got:?}");
+        c.missed.records
+    });
+    assert_eq!(missed, [0, 1].into());
+}
+
+#[test]
+fn a_record_half_read_is_passed_by() {
+    let got = outcomes(2, || {
+        let (w, mut c) = (ring::<Owner>(2, true), Cursor::default());
+        write(&w, 1..=1);
+        assert_eq!(w.read(&mut c, 1), [1]);
+        let writer = spawn(&w, |w| write(w, 2..=3));
+        assert_eq!(w.read(&mut c, 1), [1]);
+        let first = read(&w, &mut c);
+        let written = 1 + writer.join().unwrap();
+        settle(&w, &mut c, [&[1][..], &first].concat(), written)
+    });
+    assert_eq!(got, [vec![1, 2, 3], vec![1, 3]].into());
+}
+
+#[test]
+fn a_slot_is_held_until_its_last_reader_leaves() {
+    let seen = outcomes(2, || {
+        let (w, mut c) = (ring::<Owner>(2, true), Cursor::default());
+        write(&w, 1..=2);
+        assert_eq!(w.read(&mut c, 1), [1]);
+        let other = spawn(&w, |w| {
+            let mut c = Cursor::default();
+            w.observe(&mut c, 2)
+        });
+        // Never into the first slot.
+        let written = 2 + write(&w, [3]);
+        assert_eq!(w.read(&mut c, 1), [1]);
+        let seen = other.join().unwrap();
+        if written == 3 {
+            settle(&w, &mut c, vec![1], written);
+        } else {
+            // Both were held: passed by, and with that out of reach.
+            assert_eq!(read(&w, &mut c), []);
+            assert_eq!(w.stats(&c).overwritten.records, 1);
+        }
+        (written, seen)
+    });
+    let all = [
+        (2, vec![2, 2]),
+        (3, vec![]),
+        (3, vec![1, 1]),
+        (3, vec![2, 2]),
+        (3, vec![3, 3]),
+    ];
+    assert_eq!(seen, all.into());
+}
+
+#[test]
+fn a_flush_and_a_reader() {
+    let first = outcomes(2, || {
+        let (w, mut c) = (ring::<Owner>(4, false), Cursor::default());
+        let writer = spawn(&w, |w| {
+            write(w, 1..=1);
+            let _ = w.flush();
+            write(w, 2..=2);
+        });
+        let first = read(&w, &mut c);
+        writer.join().unwrap();
+        assert_eq!(settle(&w, &mut c, first.clone(), 2), [1, 2]);
+        first
+    });
+    assert_eq!(first, [vec![], vec![1], vec![1, 2]].into());
+}
+
+#[test]
+fn a_writer_and_a_close() {
+    let written = outcomes(2, || {
+        let (w, mut c) = (ring::<Owner>(4, false), Cursor::default());
+        let writer = spawn(&w, |w| write(w, 1..=2));
+        w.close();
+        let written = writer.join().unwrap();
+        let got = settle(&w, &mut c, Vec::new(), written);
+        assert_eq!(got, (1..=2).take(written as usize).collect::<Vec<u8>>());
+        let closed = w.stats(&c).refused[Cause::Closed as usize];
+        assert_eq!(
+            (closed.records, closed.bytes),
+            (2 - written, 4 - 2 * written)
+        );
+        written
+    });
+    assert_eq!(written, [0, 1, 2].into());
+}
+
+#[test]
+fn a_full_ring_and_its_consumer() {
+    let got = outcomes(2, || {
+        let (w, mut c) = (ring::<Owner>(2, false), Cursor::default());
+        write(&w, 1..=2);
+        let writer = spawn(&w, |w| write(w, 3..=4));
+        let first = read(&w, &mut c);
+        let written = 2 + writer.join().unwrap();
+        let got = settle(&w, &mut c, first, written);
+        assert!(got.is_sorted() && got.starts_with(&[1, 2]), "{got:?}");
+        // Nothing was passed by.
+        assert_eq!(w.head().writer.pos.load(Relaxed), 2 * written);
+        got
+    });
+    assert_eq!(got, [vec![1, 2], vec![1, 2, 4], vec![1, 2, 3, 4]].into());
+}
+
+#[test]
+fn a_hole_and_a_reader() {
+    let first = outcomes(2, || {
+        let (w, mut c) = (ring::<Owner>(16, true), Cursor::default());
+        let writer = spawn(&w, |w| {
+            write(w, 1..=1);
+            let slot = w.reserve(8).unwrap();
+            write(w, 2..=2);
+            let _ = w.discard(slot);
+        });
+        let first = read(&w, &mut c);
+        writer.join().unwrap();
+        assert_eq!(settle(&w, &mut c, first.clone(), 2), [1, 2]);
+        first.len()
+    });
+    assert_eq!(first, [0, 1, 2].into());
+}
+
+#[test]
+fn counters_beside_a_writer() {
+    let seen = outcomes(2, || {
+        let w = ring::<Owner>(2, true);
+        let c = Cursor::default();
+        write(&w, 1..=2);
+        let writer = spawn(&w, |w| write(w, 3..=3));
+        let s = w.stats(&c);
+        writer.join().unwrap();
+        let end = w.stats(&c);
+        assert_eq!((end.produced.records, end.overwritten.records), (3, 1));
+        assert!(s.overwritten.records <= 1, "{s:?}");
+        assert_eq!(s.overwritten.bytes, 2 * s.overwritten.records);
+        s.overwritten.records
+    });
+    assert_eq!(seen, [0, 1].into());
+}
+
+#[test]
+fn a_reset_and_a_reader() {
+    let got = outcomes(2, || {
+        let (w, mut c) = (ring::<Owner>(4, false), Cursor::default());
+        write(&w, 1..=1);
+        let writer = spawn(&w, |w| {
+            let _ = w.reset();
+            write(w, 2..=2);
+        });
+        let first = read(&w, &mut c);
+        writer.join().unwrap();
+        settle(&w, &mut c, first, 2)
+    });
+    assert_eq!(got, [vec![1, 2], vec![2]].into());
+}

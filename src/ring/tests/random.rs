@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Random operations beside the model, in the measure in which they are worth trying.
+
+use super::model::{run, Case, Op};
+use proptest::prelude::*;
+
+fn op() -> impl Strategy<Value = Op> {
+    let any = any::<u8>;
+    prop_oneof![
+        24 => any().prop_map(|len| Op::Write(len % 80)),
+        8 => any().prop_map(|len| Op::Reserve(len % 40)),
+        6 => (any(), any()).prop_map(|(i, len)| Op::Commit(i, len % 40)),
+        4 => any().prop_map(Op::Discard),
+        16 => (any(), any()).prop_map(|(who, max)| Op::Read(who, max)),
+        2 => any().prop_map(Op::Detach),
+        4 => Just(Op::Flush),
+        1 => any().prop_map(|n| if n < 32 { Op::Close } else { Op::Reset }),
+    ]
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let reserves = prop_oneof![3 => Just((0, 0, 0)), 1 => any::<(u8, u8, u8)>()];
+    let ops = prop::collection::vec(op(), 1..200);
+    let flags = any::<(bool, bool, bool)>();
+    (any::<(u8, u8)>(), flags, reserves, ops).prop_map(|(shape, flags, reserves, ops)| Case {
+        shape,
+        overwrite: flags.0,
+        global: flags.1,
+        packet: flags.2,
+        reserves,
+        ops,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 5000 }))]
+
+    #[test]
+    fn any_operations(case in case()) {
+        run(&case);
+    }
+}
