@@ -5,11 +5,12 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= stock
 ARGS ?=
+SOAK_SECONDS ?= 600
 JOBS := $(shell nproc)
 ROOT := $(CURDIR)
 
 .DEFAULT_GOAL := all
-.PHONY: help all modules install clean demo test check bench
+.PHONY: help all modules install clean demo test soak check bench
 
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +33,10 @@ demo:
 ##   test         unit tests on the host, then the selftests in QEMU (KERNEL=stock)
 test:
 	@tests/run $(KERNEL)
+
+##   soak         writers in every context against readers of every kind, SOAK_SECONDS=600 (KERNEL=stock)
+soak:
+	@SOAK_SECONDS="$(SOAK_SECONDS)" tests/soak $(KERNEL)
 
 ##   check        formatting, lints, checkpatch, allowed symbols
 check:

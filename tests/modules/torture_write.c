@@ -166,6 +166,7 @@ static void write_in_place(struct torture_cpu *cpu, u32 context, struct torture_
 		return;
 	}
 	head->after = draw_ticket(cpu);
+	WARN_ON_ONCE(preemptible());
 	memset(slot.data, NOT_WRITTEN, min(slot.len, sizeof(*head)));
 	cpu->open++;
 	/* From here to the end others write, on this CPU too. */

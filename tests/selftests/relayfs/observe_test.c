@@ -237,8 +237,8 @@ TEST_F(observe, writers_do_not_wait_for_it)
 }
 
 /*
- * Observers in all sub-buffers leave no room; closed, they are in nobody's way. A consumer must pass
- * what was skipped for them, though there is nothing in it.
+ * Observers in all sub-buffers leave no room; closed, they are in nobody's way. A consumer must
+ * pass what was skipped for them, though there is nothing in it.
  */
 TEST_F(observe, closing_lets_go)
 {

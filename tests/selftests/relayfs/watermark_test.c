@@ -528,19 +528,19 @@ TEST_F(policy, the_flush_interval_shows_data_to_who_maps)
 
 	/* The first page alone is no reader. */
 	write_and_wait_for_the_timer(_metadata, self->dev, fd, &p);
-	EXPECT_EQ(meta->delivered, 0);
+	EXPECT_EQ(LOAD(meta->delivered), 0);
 	EXPECT_EQ(read(fd, b, sizeof(b)), 100);
 
 	all = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(all, MAP_FAILED);
-	while (meta->delivered < 1)
+	while (LOAD(meta->delivered) < 1)
 		sched_yield();
 	for (uint64_t i = 2; i < 5; i++) {
 		ASSERT_EQ(chan_pattern(self->dev, &p), 0);
-		while (meta->delivered < i)
+		while (LOAD(meta->delivered) < i)
 			sched_yield();
-		EXPECT_EQ(meta->delivered_records, i);
-		EXPECT_EQ(meta->write_pos, i * SUBBUF);
+		EXPECT_EQ(LOAD(meta->delivered_records), i);
+		EXPECT_EQ(LOAD(meta->write_pos), i * SUBBUF);
 	}
 	EXPECT_EQ(read(fd, b, sizeof(b)), RECORD);
 	while (read(fd, b, sizeof(b)) > 0)
@@ -549,12 +549,12 @@ TEST_F(policy, the_flush_interval_shows_data_to_who_maps)
 	/* A part of it counts like all; when it is gone, no more. */
 	ASSERT_EQ(munmap(all, len / 2), 0);
 	ASSERT_EQ(chan_pattern(self->dev, &p), 0);
-	while (meta->delivered < 5)
+	while (LOAD(meta->delivered) < 5)
 		sched_yield();
 	EXPECT_EQ(read(fd, b, sizeof(b)), 100);
 	ASSERT_EQ(munmap((char *)all + len / 2 / PAGE * PAGE, len), 0);
 	write_and_wait_for_the_timer(_metadata, self->dev, fd, &p);
-	EXPECT_EQ(meta->delivered, 5);
+	EXPECT_EQ(LOAD(meta->delivered), 5);
 	EXPECT_EQ(chan_close(self->dev, id), 0);
 	munmap((void *)meta, PAGE);
 	close(fd);
