@@ -25,7 +25,7 @@
 #define OVER		U64_MAX	/* instead of a round's number: there is none to follow */
 
 struct session {
-	struct mutex lock;
+	struct mutex lock;	/* the ioctls */
 	struct rchan *chans[2];
 };
 

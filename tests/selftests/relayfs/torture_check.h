@@ -3,10 +3,13 @@
 #ifndef TORTURE_CHECK_H
 #define TORTURE_CHECK_H
 
+#include <pthread.h>
 #include <relayfs_torture.h>
 #include "relaytest.h"
 
 #define MAX_CPUS	64
+#define SHARED_LEN	64	/* of all records when readers share a position */
+#define MAX_NUMBER	0x1000000
 
 /*
  * What one reader saw of one buffer. Numbers of a context rise, and no record comes behind one that
@@ -151,6 +154,75 @@ static inline void stream_take(struct stream *s, size_t n, size_t longest)
 	}
 	s->len -= at;
 	memmove(s->bytes, s->bytes + at, s->len);
+}
+
+/* One descriptor and what comes out of it. */
+struct reader {
+	pthread_t thread;
+	struct stream stream;
+	int fd, error, buffer;	/* -1: all buffers */
+	bool polls, observes;
+	struct relayfs_lost lost;
+	size_t read_size, step, longest;
+	unsigned int random;
+	unsigned char *numbers;
+};
+
+static inline ssize_t read_some(struct reader *r, size_t n)
+{
+	struct pollfd p = { .fd = r->fd, .events = POLLIN };
+	ssize_t got;
+
+	while ((got = read(r->fd, r->stream.bytes + r->stream.len, n)) < 0 && errno == EAGAIN &&
+	       r->polls)
+		poll(&p, 1, 10000);
+	return got;
+}
+
+/* Marks the numbers of what was read; somebody who shares the position may not have read them. */
+static inline void mark_numbers(struct reader *r, size_t len)
+{
+	for (size_t at = 0; at + sizeof(struct torture_record) <= len; at += SHARED_LEN) {
+		struct torture_record head;
+		uint64_t bit;
+
+		memcpy(&head, r->stream.bytes + at, sizeof(head));
+		if (head.magic != TORTURE_MAGIC || head.number >= MAX_NUMBER ||
+		    head.cpu >= MAX_CPUS || head.context >= TORTURE_CONTEXTS) {
+			stream_fault(&r->stream, "no number", at);
+			return;
+		}
+		bit = ((uint64_t)head.cpu * TORTURE_CONTEXTS + head.context) * MAX_NUMBER +
+		      head.number;
+		if (__atomic_fetch_or(&r->numbers[bit / 8], 1 << bit % 8, __ATOMIC_RELAXED) &
+		    1 << bit % 8)
+			stream_fault(&r->stream, "read by two", at);
+	}
+}
+
+static inline void *read_all(void *arg)
+{
+	struct reader *r = arg;
+	ssize_t got = 1;
+
+	while (got > 0 && !r->stream.fault[0]) {
+		size_t n = (rand_r(&r->random) % (r->read_size / r->step) + 1) * r->step;
+
+		/* Mostly long reads, and short ones in between. */
+		if (rand_r(&r->random) % 4 == 0)
+			n = (rand_r(&r->random) % 8 + 1) * r->step;
+		got = read_some(r, n);
+		if (got <= 0)
+			break;
+		if (r->numbers)
+			mark_numbers(r, got);
+		stream_take(&r->stream, got, r->longest);
+	}
+	if (got < 0)
+		r->error = errno;
+	else if (r->stream.len)
+		stream_fault(&r->stream, "ends inside a record", 0);
+	return NULL;
 }
 
 /* A number of a row ("cpu0") of an info file's text; -1 if it is not there. */

@@ -8,13 +8,10 @@
  * has not had its turn.
  */
 
-#include <pthread.h>
 #include "torture_check.h"
 
 #define MAX_READERS	(4 * MAX_CPUS)
 #define ALL_CONTEXTS	((1 << TORTURE_CONTEXTS) - 1)
-#define SHARED_LEN	64	/* of all records when readers share a position */
-#define MAX_NUMBER	0x1000000
 
 /* What the fixture sets up. */
 struct rig {
@@ -89,17 +86,6 @@ FIXTURE_VARIANT_ADD(torture, locking_global_no_overwrite)
 	.subbuf_size = 16384, .n_subbufs = 4,
 };
 
-/* One descriptor and what comes out of it. */
-struct reader {
-	pthread_t thread;
-	struct stream stream;
-	int fd, error;
-	bool polls;
-	size_t read_size, step, longest;
-	unsigned int random;
-	unsigned char *numbers;
-};
-
 static uint32_t torture_ms(void)
 {
 	const char *ms = getenv("TORTURE_MS");
@@ -137,72 +123,28 @@ FIXTURE_TEARDOWN(torture)
 
 /* Readers. */
 
-static ssize_t read_some(struct reader *r, size_t n)
-{
-	struct pollfd p = { .fd = r->fd, .events = POLLIN };
-	ssize_t got;
+#define WHOLE		-1	/* instead of a buffer's number */
+#define BLOCKING	0
+#define POLLING		1
+#define OBSERVING	2
+#define ALONE		4	/* O_EXCL */
 
-	while ((got = read(r->fd, r->stream.bytes + r->stream.len, n)) < 0 && errno == EAGAIN &&
-	       r->polls)
-		poll(&p, 1, 10000);
-	return got;
-}
-
-/* Marks the numbers of what was read; somebody who shares the position may not have read them. */
-static void mark_numbers(struct reader *r, size_t len)
-{
-	for (size_t at = 0; at + sizeof(struct torture_record) <= len; at += SHARED_LEN) {
-		struct torture_record head;
-		uint64_t bit;
-
-		memcpy(&head, r->stream.bytes + at, sizeof(head));
-		if (head.magic != TORTURE_MAGIC || head.number >= MAX_NUMBER ||
-		    head.cpu >= MAX_CPUS || head.context >= TORTURE_CONTEXTS) {
-			stream_fault(&r->stream, "no number", at);
-			return;
-		}
-		bit = ((uint64_t)head.cpu * TORTURE_CONTEXTS + head.context) * MAX_NUMBER +
-		      head.number;
-		if (__atomic_fetch_or(&r->numbers[bit / 8], 1 << bit % 8, __ATOMIC_RELAXED) &
-		    1 << bit % 8)
-			stream_fault(&r->stream, "read by two", at);
-	}
-}
-
-static void *read_all(void *arg)
-{
-	struct reader *r = arg;
-	ssize_t got = 1;
-
-	while (got > 0 && !r->stream.fault[0]) {
-		size_t n = (rand_r(&r->random) % (r->read_size / r->step) + 1) * r->step;
-
-		/* Mostly long reads, and short ones in between. */
-		if (rand_r(&r->random) % 4 == 0)
-			n = (rand_r(&r->random) % 8 + 1) * r->step;
-		got = read_some(r, n);
-		if (got <= 0)
-			break;
-		if (r->numbers)
-			mark_numbers(r, got);
-		stream_take(&r->stream, got, r->longest);
-	}
-	if (got < 0)
-		r->error = errno;
-	else if (r->stream.len)
-		stream_fault(&r->stream, "ends inside a record", 0);
-	return NULL;
-}
-
-static void add_reader(struct __test_metadata *_metadata, struct rig *rig, const char *file,
-		       bool polls)
+static void add_reader(struct __test_metadata *_metadata, struct rig *rig, int buffer, int how)
 {
 	struct reader *r = &rig->readers[rig->n_readers++];
 	bool shared = rig->numbers;
+	char name[64] = "torture";
 
-	r->fd = file_open(file, O_RDONLY | (polls ? O_NONBLOCK : 0));
+	if (buffer != WHOLE)
+		snprintf(name, sizeof(name), "torture.d/cpu%d", buffer);
+	r->fd = file_open(name, O_RDONLY | (how & POLLING ? O_NONBLOCK : 0) |
+				(how & ALONE ? O_EXCL : 0));
 	ASSERT_GE(r->fd, 0);
-	r->polls = polls;
+	r->buffer = buffer;
+	r->polls = how & POLLING;
+	r->observes = how & OBSERVING;
+	if (r->observes)
+		ASSERT_EQ(ioctl(r->fd, RELAY_IOC_OBSERVE), 0);
 	r->numbers = rig->numbers;
 	r->step = shared ? SHARED_LEN : 1;
 	r->read_size = shared ? 4096 : 1 << (6 + rig->n_readers % 3 * 5);
@@ -213,14 +155,10 @@ static void add_reader(struct __test_metadata *_metadata, struct rig *rig, const
 }
 
 /* A reader per buffer. */
-static void add_buffer_readers(struct __test_metadata *_metadata, struct rig *rig, bool polls)
+static void add_buffer_readers(struct __test_metadata *_metadata, struct rig *rig, int how)
 {
-	char name[64];
-
-	for (int i = 0; i < (rig->global ? 1 : cpus()); i++) {
-		snprintf(name, sizeof(name), "torture.d/cpu%d", i);
-		add_reader(_metadata, rig, name, polls);
-	}
+	for (int i = 0; i < (rig->global ? 1 : cpus()); i++)
+		add_reader(_metadata, rig, i, how);
 }
 
 /* Writers. */
@@ -310,6 +248,7 @@ static void torture(struct __test_metadata *_metadata, struct rig *rig, bool flu
 		struct reader *r = &rig->readers[i];
 
 		pthread_join(r->thread, NULL);
+		EXPECT_EQ(ioctl(r->fd, RELAY_IOC_GET_LOST, &r->lost), 0);
 		close(r->fd);
 		EXPECT_EQ(r->error, 0);
 		EXPECT_STREQ(r->stream.fault, "");
@@ -342,6 +281,8 @@ static void check_row(struct __test_metadata *_metadata, struct rig *rig, const 
 	for (int i = 0; i < rig->n_readers; i++) {
 		struct seen *seen = &rig->readers[i].stream.seen[buffer];
 
+		if (rig->readers[i].observes)
+			continue;
 		add(&read, (struct torture_sum){ seen->records, seen->bytes });
 		tiny_read += seen->tiny;
 	}
@@ -358,7 +299,9 @@ static void check_row(struct __test_metadata *_metadata, struct rig *rig, const 
 			add(&refused[j], c.refused[j]);
 		number_read = 0;
 		for (int j = 0; j < rig->n_readers; j++)
-			number_read += rig->readers[j].stream.seen[buffer].count[c.cpu][c.context];
+			if (!rig->readers[j].observes)
+				number_read += rig->readers[j].stream.seen[buffer]
+						       .count[c.cpu][c.context];
 		EXPECT_LE(number_read, c.accepted.records - c.tiny);
 		if (rig->flags & RELAY_MODE_NO_OVERWRITE)
 			EXPECT_EQ(number_read, c.accepted.records - c.tiny);
@@ -381,6 +324,23 @@ static void check_row(struct __test_metadata *_metadata, struct rig *rig, const 
 	EXPECT_SUM(refused[TORTURE_OTHER], ((struct torture_sum){}));
 }
 
+/* Each reader's own account: what it read and what it lost is what there was. */
+static void check_reader(struct __test_metadata *_metadata, struct rig *rig, const char *text,
+			 struct reader *r)
+{
+	struct torture_sum sum = { r->lost.records, r->lost.bytes };
+	char row[16] = "total";
+
+	if (r->buffer != WHOLE)
+		snprintf(row, sizeof(row), "cpu%d", r->buffer);
+	for (int i = 0; i < (rig->global ? 1 : cpus()); i++) {
+		struct seen *seen = &r->stream.seen[i];
+
+		add(&sum, (struct torture_sum){ seen->records, seen->bytes });
+	}
+	EXPECT_SUM(sum, column(text, row, "produced"));
+}
+
 static void check_all(struct __test_metadata *_metadata, struct rig *rig)
 {
 	static char text[65536];
@@ -390,6 +350,9 @@ static void check_all(struct __test_metadata *_metadata, struct rig *rig)
 	text[len] = 0;
 	for (int i = 0; i < (rig->global ? 1 : cpus()); i++)
 		check_row(_metadata, rig, text, i);
+	for (int i = 0; i < rig->n_readers; i++)
+		if (rig->readers[i].observes || !rig->numbers)
+			check_reader(_metadata, rig, text, &rig->readers[i]);
 }
 
 static void run(struct __test_metadata *_metadata, struct rig *rig, bool flush)
@@ -402,14 +365,14 @@ static void run(struct __test_metadata *_metadata, struct rig *rig, bool flush)
 
 TEST_F_TIMEOUT(torture, a_reader_per_buffer, 300)
 {
-	add_buffer_readers(_metadata, &self->rig, false);
+	add_buffer_readers(_metadata, &self->rig, BLOCKING | ALONE);
 	run(_metadata, &self->rig, false);
 }
 
 TEST_F_TIMEOUT(torture, whole_channel, 300)
 {
 	self->rig.max_len = variant->subbuf_size;
-	add_reader(_metadata, &self->rig, "torture", true);
+	add_reader(_metadata, &self->rig, WHOLE, POLLING);
 	run(_metadata, &self->rig, false);
 }
 
@@ -420,16 +383,24 @@ TEST_F_TIMEOUT(torture, shared_position, 300)
 	self->rig.numbers = mmap(NULL, size, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(self->rig.numbers, MAP_FAILED);
-	add_buffer_readers(_metadata, &self->rig, false);
-	add_buffer_readers(_metadata, &self->rig, true);
-	add_reader(_metadata, &self->rig, "torture", false);
+	add_buffer_readers(_metadata, &self->rig, BLOCKING);
+	add_buffer_readers(_metadata, &self->rig, POLLING);
+	add_reader(_metadata, &self->rig, WHOLE, BLOCKING);
 	run(_metadata, &self->rig, false);
 }
 
 TEST_F_TIMEOUT(torture, flushes, 300)
 {
-	add_buffer_readers(_metadata, &self->rig, true);
+	add_buffer_readers(_metadata, &self->rig, POLLING);
 	run(_metadata, &self->rig, true);
+}
+
+TEST_F_TIMEOUT(torture, observers, 300)
+{
+	add_buffer_readers(_metadata, &self->rig, BLOCKING);
+	add_buffer_readers(_metadata, &self->rig, OBSERVING);
+	add_reader(_metadata, &self->rig, WHOLE, OBSERVING | POLLING);
+	run(_metadata, &self->rig, false);
 }
 
 TEST_HARNESS_MAIN
