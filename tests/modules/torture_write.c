@@ -113,6 +113,9 @@ static void account(struct writer *w, long ret, u32 len)
 	if (ret < 0) {
 		while (i < ARRAY_SIZE(errors) && errors[i] != ret)
 			i++;
+		/* Whatever else there is, a record that is too long is refused as such. */
+		if (len > torture.subbuf_size && ret != -EMSGSIZE && ret != -EAGAIN)
+			i = TORTURE_OTHER;
 		sum = &w->counts.refused[i];
 	} else {
 		w->counts.tiny += len < sizeof(struct torture_record);

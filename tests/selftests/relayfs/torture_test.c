@@ -312,8 +312,8 @@ static void check_row(struct __test_metadata *_metadata, struct rig *rig, const 
 	EXPECT_SUM(column(text, row, "unread"), ((struct torture_sum){}));
 	add(&read, column(text, row, "overwritten"));
 	EXPECT_SUM(read, accepted);
-	if (rig->flags & RELAY_MODE_NO_OVERWRITE)
-		EXPECT_SUM(column(text, row, "overwritten"), ((struct torture_sum){}));
+	EXPECT_SUM(column(text, row, rig->flags & RELAY_MODE_NO_OVERWRITE ? "overwritten" : "full"),
+		   ((struct torture_sum){}));
 	EXPECT_SUM(column(text, row, "full"), refused[TORTURE_ENOSPC]);
 	EXPECT_SUM(column(text, row, "too_big"), refused[TORTURE_EMSGSIZE]);
 	sum = column(text, row, "nested");
