@@ -94,10 +94,8 @@ impl<T> PerCpu<T> {
     /// What belongs to the CPU the guard pins.
     #[inline(always)]
     pub(crate) fn here<'a>(&'a self, _pinned: &'a Pinned) -> Option<&'a T> {
-        let slot = preempt::this_cpu(self.slots.as_ptr());
-        // SAFETY: `slot` is this CPU's part of the allocation; by the type invariants it holds null
-        // or a pointer that is valid as long as `self`.
-        unsafe { slot.read().as_ref() }
+        // SAFETY: By the type invariants it is null or valid as long as `self`.
+        unsafe { preempt::read(self.slots.as_ptr()).as_ref() }
     }
 }
 
@@ -127,7 +125,6 @@ mod preempt {
     use core::arch::asm;
 
     extern "C" {
-        static this_cpu_off: u64;
         static mut __preempt_count: u64;
         fn preempt_schedule();
     }
@@ -141,35 +138,24 @@ mod preempt {
 
     #[inline(always)]
     pub(super) fn enable() {
-        if leave() {
-            reschedule(0);
-        }
+        enable_and_return(0);
     }
 
+    /// Undoes `disable()`. A due reschedule is called last.
     #[inline(always)]
     pub(super) fn enable_and_return(value: isize) -> isize {
-        if leave() {
-            return reschedule(value);
-        }
-        value
-    }
-
-    /// Undoes `disable()`; says whether a reschedule is due.
-    #[inline(always)]
-    fn leave() -> bool {
-        let resched: u8;
         // SAFETY: Undoes `disable()`. The count is 64 bits wide; it reaches 0 when nothing keeps
         // preemption off and a reschedule is due, as that bit is kept inverted in it.
         unsafe {
             asm!(
                 "dec qword ptr gs:[rip + {}]",
-                "sete {}",
+                "jz {}",
                 sym __preempt_count,
-                out(reg_byte) resched,
+                label { return reschedule(value) },
                 options(nostack)
             )
         };
-        resched != 0
+        value
     }
 
     #[cold]
@@ -177,22 +163,29 @@ mod preempt {
     fn reschedule(value: isize) -> isize {
         // SAFETY: Preemption is on; the function itself returns at once where it may not act.
         unsafe { preempt_schedule() };
-        value
+        // Or the compiler finds that this returns its argument, and keeps it itself over the call.
+        core::hint::black_box(value)
     }
 
+    /// Reads this CPU's pointer.
+    ///
+    /// # Safety
+    ///
+    /// `slots` must be a per-CPU allocation of one pointer.
     #[inline(always)]
-    pub(super) fn this_cpu<T>(slots: *mut T) -> *mut T {
-        let offset: usize;
-        // SAFETY: Reads this CPU's offset; a CPU's offset never changes.
+    pub(super) unsafe fn read<T>(slots: *const *const T) -> *const T {
+        let value: *const T;
+        // SAFETY: The base of `gs` is what has to be added to the address of a per-CPU allocation
+        // to get to this CPU's part of it.
         unsafe {
             asm!(
-                "mov {}, qword ptr gs:[rip + {}]",
-                out(reg) offset,
-                sym this_cpu_off,
+                "mov {}, qword ptr gs:[{}]",
+                out(reg) value,
+                in(reg) slots,
                 options(nostack, readonly, preserves_flags)
             )
         };
-        slots.wrapping_byte_add(offset)
+        value
     }
 }
 
@@ -221,8 +214,17 @@ mod preempt {
         value
     }
 
-    pub(super) fn this_cpu<T>(slots: *mut T) -> *mut T {
-        // SAFETY: Only computes an address.
-        unsafe { bindings::relayfs_helper_this_cpu_ptr(slots.expose_provenance()) }.cast()
+    /// Reads this CPU's pointer.
+    ///
+    /// # Safety
+    ///
+    /// `slots` must be a per-CPU allocation of one pointer.
+    pub(super) unsafe fn read<T>(slots: *const *const T) -> *const T {
+        // SAFETY: `slots` has a part for this CPU, as the caller promises.
+        unsafe {
+            bindings::relayfs_helper_this_cpu_ptr(slots.expose_provenance())
+                .cast::<*const T>()
+                .read()
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::Channel;
 use crate::buffer::{with_ring, Buffer, Kind};
 use crate::lock;
 use crate::percpu::Pinned;
-use crate::ring::{copy_short, copy_to_slot, Cause, Committed, Ring, Rmw, Slot, LONG_COPY};
+use crate::ring::{Added, Cause, Committed, Ring, Rmw, Slot, LONG_COPY, WORD};
 use kernel::prelude::*;
 
 /// Space reserved in a channel.
@@ -23,18 +23,41 @@ impl Channel {
     /// Writes one record of `len` bytes: `len`, or a negative errno, in one register as C wants it.
     /// Any context. A length that cannot be is refused before `data` is looked at.
     ///
-    /// What is seldom taken is called last, so that the compiler need not save registers for it.
+    /// The straight line is for records of common length. What is seldom taken is called last, so that
+    /// the compiler need not save registers for it.
     ///
     /// # Safety
     ///
     /// If `len` is at most the longest record, `data` must be valid for reads of `len` bytes.
     #[inline(always)]
     pub(crate) unsafe fn write(&self, data: *const u8, len: usize) -> isize {
-        if len >= LONG_COPY {
-            // SAFETY: As the caller promises.
-            return unsafe { self.write_slow(Pinned::new(), data, len) };
-        }
         let pinned = Pinned::new();
+        // SAFETY: As the caller promises.
+        unsafe {
+            if len.wrapping_sub(WORD) < LONG_COPY - WORD {
+                self.write_fast(pinned, data, len)
+            } else {
+                self.write_any_length(pinned, data, len)
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Channel::write`].
+    #[inline(never)]
+    unsafe fn write_any_length(&self, pinned: Pinned, data: *const u8, len: usize) -> isize {
+        // SAFETY: As the caller promises.
+        unsafe { self.write_fast(pinned, data, len) }
+    }
+
+    /// Writes to the lock-free buffer of this CPU, if there is one and it has room.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Channel::write`].
+    #[inline(always)]
+    unsafe fn write_fast(&self, pinned: Pinned, data: *const u8, len: usize) -> isize {
         let Some(buffer) = self.fast.here(&pinned) else {
             // SAFETY: As the caller promises.
             return unsafe { self.write_slow(pinned, data, len) };
@@ -43,26 +66,24 @@ impl Channel {
             // SAFETY: As the caller promises.
             return unsafe { self.write_slow(pinned, data, len) };
         };
-        // SAFETY: The slot is ours and `len` bytes long, so `data` is valid; `len` is short.
-        unsafe { copy_short(data, buffer.ring().address(slot.pos), len) };
-        if buffer.ring().commit(slot) == Committed::Notify {
-            return self.written_loudly(pinned, len);
+        // SAFETY: The slot is `len` bytes long, so `data` is valid.
+        match unsafe { buffer.ring().publish(slot, data) } {
+            Added::Nothing => pinned.release_and_return(len as isize),
+            Added::Look(now) => self.written_loudly(pinned, now, len),
         }
-        pinned.release_and_return(len as isize)
     }
 
-    /// Ends a write about which readers may want to know.
+    /// Ends a write that may have made a sub-buffer whole, or of which readers may want to know.
     #[cold]
     #[inline(never)]
-    fn written_loudly(&self, pinned: Pinned, len: usize) -> isize {
+    fn written_loudly(&self, pinned: Pinned, now: u64, len: usize) -> isize {
         if let Some(buffer) = self.fast.here(&pinned) {
-            buffer.notify(Committed::Notify);
+            buffer.notify(buffer.ring().added(Added::Look(now)));
         }
         len as isize
     }
 
-    /// Writes when the current sub-buffer has no room, when the copy is worth a call, and to channels
-    /// of all kinds.
+    /// Writes when the current sub-buffer has no room, and to channels of all kinds.
     ///
     /// # Safety
     ///
@@ -148,9 +169,9 @@ unsafe fn write_to<R: Rmw>(
     len: usize,
 ) -> Result<Committed, Cause> {
     let slot = reserve_in(buffer, ring, len as u64)?;
-    // SAFETY: The slot is ours and `len` bytes long, so `data` is valid.
-    unsafe { copy_to_slot(data, ring.address(slot.pos), len) };
-    Ok(ring.commit(slot))
+    // SAFETY: The slot is `len` bytes long, so `data` is valid.
+    let added = unsafe { ring.publish(slot, data) };
+    Ok(ring.added(added))
 }
 
 #[inline(always)]

@@ -92,11 +92,11 @@ mod sync;
 mod tests;
 
 pub(crate) use self::clock::Clock;
-pub(crate) use self::copy::{copy_short, copy_to_slot, LONG_COPY};
+pub(crate) use self::copy::{LONG_COPY, WORD};
 pub(crate) use self::cursor::{Count, Cursor};
 pub(crate) use self::layout::{About, Cause, Head, Subbuf};
 pub(crate) use self::pos::Geometry;
-pub(crate) use self::reserve::{Committed, Slot};
+pub(crate) use self::reserve::{Added, Committed, Slot};
 pub(crate) use self::spec::{Delivery, Reserves, Spec};
 pub(crate) use self::stats::Stats;
 pub(crate) use self::sync::{now, Locked, Owner, Rmw, Shared};
@@ -250,6 +250,13 @@ impl<R: Rmw> Ring<R> {
     fn subbuf(&self, seq: u64) -> &Subbuf {
         // SAFETY: By the type invariants; `slot()` is below the number of sub-buffers.
         unsafe { self.subbufs.add(self.geo.slot(seq)).as_ref() }
+    }
+
+    /// The descriptor of the sub-buffer the byte at `index` lies in.
+    #[inline(always)]
+    fn subbuf_at(&self, index: usize) -> &Subbuf {
+        // SAFETY: As above; `index` is below the size of the ring.
+        unsafe { self.subbufs.add(self.geo.slot_at(index)).as_ref() }
     }
 
     fn claim(&self, seq: u64) -> Claim<'_> {

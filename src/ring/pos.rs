@@ -88,6 +88,12 @@ impl Geometry {
         (seq & self.n_subbufs().wrapping_sub(1)) as usize
     }
 
+    /// The slot of the ring the byte at `index` lies in.
+    #[inline(always)]
+    pub(crate) fn slot_at(&self, index: usize) -> usize {
+        index.wrapping_shr(self.shift)
+    }
+
     /// Where in the ring's data the byte at `pos` lives.
     #[inline(always)]
     pub(crate) fn index(&self, pos: u64) -> usize {

@@ -2,17 +2,26 @@
 
 //! Writers: reserve a slot, fill it, commit or discard it.
 //!
-//! The fast path is [`Ring::reserve`], the caller's copy and [`Ring::commit`]; all that happens
-//! once per sub-buffer is in `switch.rs` and `deliver.rs`.
+//! The fast path is [`Ring::try_reserve`] and [`Ring::publish`], or the caller's copy and
+//! [`Ring::commit`]; all that happens once per sub-buffer is in `switch.rs` and `deliver.rs`.
 
 use crate::ring::{
+    copy::copy_to_slot,
     hole,
-    sync::{Ordering, Rmw},
+    layout::Subbuf,
+    pos::MAX_SUBBUF_SHIFT,
+    sync::{self, Ordering, Rmw},
     Ring, //
 };
 
 /// One record in the commit word: bytes are counted in the low half, records in the high half.
 pub(crate) const ONE_RECORD: u64 = 1 << 32;
+
+/// The bytes in it.
+const BYTES: u64 = ONE_RECORD.wrapping_sub(1);
+
+/// No record is longer than this: the largest sub-buffer. An offset and this do not wrap.
+const LONGEST: u64 = 1 << MAX_SUBBUF_SHIFT;
 
 /// Space in a ring that belongs to its writer until it is committed or discarded.
 ///
@@ -36,6 +45,16 @@ pub(crate) enum Committed {
     Notify,
 }
 
+/// What adding to a commit word brought about.
+#[derive(Clone, Copy)]
+#[must_use]
+pub(crate) enum Added {
+    /// Nothing.
+    Nothing,
+    /// Something to look at, by [`Ring::added`]: the commit word, true in its bytes.
+    Look(u64),
+}
+
 impl<R: Rmw> Ring<R> {
     /// Reserves `len` bytes in the current sub-buffer. `None`: call [`Ring::reserve_slow`].
     ///
@@ -44,20 +63,21 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn try_reserve(&self, len: u64) -> Option<Slot> {
         nesting_point!(A);
         let pos = self.head().writer.pos.load(Ordering::Relaxed);
-        // `used` is one less than what is in use, and all of the sub-buffer if it is not open yet;
-        // the room is one less than what is usable, or 0 if the ring is closed. So an unopened, a
-        // full and a closed one all leave nothing, and the one comparison below refuses a length of
-        // 0, too.
-        let used = pos.wrapping_sub(1) & self.geo.subbuf_size().wrapping_sub(1);
-        let left = self.room.load(Ordering::Relaxed).saturating_sub(used);
+        // One less than the offset, and all of the sub-buffer if it is not open yet; the room is
+        // one less than what is usable, or 0 if the ring is closed. So an unopened, a full and a
+        // closed one are all refused by the same comparison. Of lengths, 0 and those that would
+        // wrap are refused by the other, which is not made where the caller knows better.
+        let before = self.geo.offset(pos.wrapping_sub(1));
         nesting_point!(B);
-        if len.wrapping_sub(1) < left
+        if len.wrapping_sub(1) < LONGEST
+            && before.wrapping_add(len) <= self.room.load(Ordering::Relaxed)
             // ORDERING: reserve:A
             && R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len))
         {
             nesting_point!(C);
             // INVARIANT: The exchange moved the position from `pos` by `len`, so the range is
-            // ours alone; it ends at or before the end of the sub-buffer as `len <= left`.
+            // ours alone; it ends at or before the end of what is usable of the sub-buffer, as
+            // `offset(pos) + len <= room + 1`.
             return Some(Slot { pos, len });
         }
         None
@@ -69,18 +89,52 @@ impl<R: Rmw> Ring<R> {
         self.add_committed(slot.pos, ONE_RECORD.wrapping_add(slot.len))
     }
 
+    /// Fills a slot from `data` and publishes it as one record.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be valid for reads of the slot's length.
+    #[inline(always)]
+    pub(crate) unsafe fn publish(&self, slot: Slot, data: *const u8) -> Added {
+        let (len, index) = (slot.len, self.geo.index(slot.pos));
+        // SAFETY: By the type invariants; `index` is below the size of the ring.
+        let to = unsafe { self.data.add(index).as_ptr() };
+        sync::writes(to, len as usize);
+        // SAFETY: By the invariants of `Slot` the range at `to` is the caller's alone.
+        unsafe { copy_to_slot(data, to, len as usize) };
+        self.add_to(self.subbuf_at(index), ONE_RECORD, len)
+    }
+
     /// Adds to the commit word of `pos`'s sub-buffer; delivers when that made it whole.
     #[inline(always)]
     pub(crate) fn add_committed(&self, pos: u64, n: u64) -> Committed {
-        let subbuf = self.subbuf(self.geo.seq(pos));
+        let subbuf = self.subbuf_at(self.geo.index(pos));
+        self.added(self.add_to(subbuf, n & !BYTES, n & BYTES))
+    }
+
+    /// Adds records and bytes to a commit word.
+    #[inline(always)]
+    fn add_to(&self, subbuf: &Subbuf, records: u64, bytes: u64) -> Added {
         nesting_point!(D);
         // ORDERING: commit:A
-        let now = R::fetch_add(&subbuf.commit, n).wrapping_add(n);
+        let before = R::fetch_add(&subbuf.commit, records.wrapping_add(bytes));
         nesting_point!(E);
-        if now & self.notify_mask.load(Ordering::Relaxed) == 0 {
-            return self.committed_slow(now);
+        // The mask covers bytes only: what carries into the records does not matter.
+        let bytes_now = before.wrapping_add(bytes);
+        if bytes_now & self.notify_mask.load(Ordering::Relaxed) == 0 {
+            Added::Look(bytes_now)
+        } else {
+            Added::Nothing
         }
-        Committed::Quietly
+    }
+
+    /// Delivers if something was added that made its sub-buffer whole.
+    #[inline(always)]
+    pub(crate) fn added(&self, added: Added) -> Committed {
+        match added {
+            Added::Nothing => Committed::Quietly,
+            Added::Look(now) => self.committed_slow(now),
+        }
     }
 
     /// Gives a slot back: no reader will see its bytes.

@@ -88,12 +88,29 @@ impl Rmw for Shared {
 impl Rmw for Owner {
     #[inline(always)]
     fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool {
-        let done: u8;
+        // In the module the compiler may branch on the flag itself, which the compiler of the tests
+        // does not know yet.
         // SAFETY: `word` is valid for reads and writes. A single instruction cannot be split by an
         // interrupt, and by the contract of `Owner` no other CPU writes the word. The asm clobbers
         // memory, so the compiler moves no access across it; x86 keeps loads and stores in an
         // order at least as strong as acquire-release.
+        #[cfg(MODULE)]
         unsafe {
+            core::arch::asm!(
+                "cmpxchg [{word}], {new}",
+                "jne {other}",
+                word = in(reg) word.as_ptr(),
+                new = in(reg) new,
+                inout("rax") old => _,
+                other = label { return false },
+                options(nostack),
+            );
+            true
+        }
+        // SAFETY: As above.
+        #[cfg(not(MODULE))]
+        unsafe {
+            let done: u8;
             core::arch::asm!(
                 "cmpxchg [{word}], {new}",
                 "sete {done}",
@@ -103,8 +120,8 @@ impl Rmw for Owner {
                 inout("rax") old => _,
                 options(nostack),
             );
+            done != 0
         }
-        done != 0
     }
 
     #[inline(always)]
