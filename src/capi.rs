@@ -4,10 +4,10 @@
 //! The contract of each function is in `include/linux/relayfs_fs.h`.
 
 use crate::bindings as local;
-use crate::buffer::{with_ring, Buffer};
+use crate::buffer::{with_ring, Buffer, Kind};
 use crate::channel::{config::Config, Channel, Reserved};
 use crate::percpu::Pinned;
-use crate::ring::Slot;
+use crate::ring::{Added, Slot};
 use core::mem;
 use kernel::ffi::{c_char, c_void};
 use kernel::prelude::*;
@@ -102,27 +102,60 @@ pub(crate) unsafe extern "C" fn relayfs_reserve(
     slot: *mut local::relay_slot,
 ) -> i32 {
     let pinned = Pinned::new();
-    let mut out = local::relay_slot {
-        len,
-        ..Default::default()
-    };
-    if len != 0 {
+    // SAFETY: As the caller promises.
+    let channel = unsafe { channel(chan) };
+    let Some(reserved) = channel.try_reserve_fast(&pinned, len) else {
         // SAFETY: As the caller promises.
-        match unsafe { channel(chan) }.reserve(&pinned, len) {
-            Ok(Reserved { buffer, slot }) => {
-                out.data = buffer.ring().address(slot.pos).cast();
-                out.buf = core::ptr::from_ref(buffer).cast_mut().cast();
-                out.pos = slot.pos;
-                out.reserved_len = slot.len;
-            }
+        return unsafe { reserve_slow(channel, pinned, len, slot) };
+    };
+    // SAFETY: As the caller promises.
+    unsafe { hand_out(slot, len, reserved) };
+    // Preemption stays off until the slot is ended.
+    mem::forget(pinned);
+    0
+}
+
+/// # Safety
+///
+/// `slot` must be valid for writes.
+#[inline(never)]
+unsafe fn reserve_slow(
+    channel: &Channel,
+    pinned: Pinned,
+    len: usize,
+    slot: *mut local::relay_slot,
+) -> i32 {
+    if len == 0 {
+        // SAFETY: As the caller promises.
+        unsafe { slot.write(Default::default()) };
+    } else {
+        match channel.reserve(&pinned, len) {
+            // SAFETY: As the caller promises.
+            Ok(reserved) => unsafe { hand_out(slot, len, reserved) },
             Err(error) => return error.to_errno(),
         }
     }
-    // Preemption stays off until the slot is ended.
     mem::forget(pinned);
+    0
+}
+
+/// Tells the client where to write, and the end of the slot what to end.
+///
+/// # Safety
+///
+/// `slot` must be valid for writes.
+#[inline(always)]
+unsafe fn hand_out(slot: *mut local::relay_slot, len: usize, reserved: Reserved<'_>) {
+    let Reserved { buffer, slot: own } = reserved;
+    let out = local::relay_slot {
+        data: buffer.ring().address(own.pos).cast(),
+        len,
+        buf: core::ptr::from_ref(buffer).cast_mut().cast(),
+        pos: own.pos,
+        reserved_len: own.len,
+    };
     // SAFETY: As the caller promises.
     unsafe { slot.write(out) };
-    0
 }
 
 /// Takes apart what [`relayfs_reserve`] filled in: the guard, and buffer and slot unless it is empty.
@@ -156,13 +189,31 @@ unsafe fn end<'a>(slot: *mut local::relay_slot) -> (Pinned, Option<(&'a Buffer, 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn relayfs_commit(slot: *mut local::relay_slot) {
     // SAFETY: As the caller promises.
-    let (_pinned, inner) = unsafe { end(slot) };
+    let (pinned, inner) = unsafe { end(slot) };
     // SAFETY: As the caller promises.
     let len = unsafe { (*slot).len } as u64;
     if let Some((buffer, slot)) = inner {
-        let committed = with_ring!(buffer, |ring| ring.commit_discardable(slot, len));
-        buffer.notify(committed);
+        // The straight line; all else is called last, so that nothing need be saved for it.
+        if buffer.kind() != Kind::PerCpu || slot.len != len {
+            return commit_slow(pinned, buffer, slot, len);
+        }
+        if let Added::Look(now) = buffer.ring().commit_quietly(slot) {
+            return committed_loudly(pinned, buffer, now);
+        }
     }
+    pinned.release_and_return(0);
+}
+
+#[inline(never)]
+fn commit_slow(_pinned: Pinned, buffer: &Buffer, slot: Slot, len: u64) {
+    let committed = with_ring!(buffer, |ring| ring.commit_discardable(slot, len));
+    buffer.notify(committed);
+}
+
+#[cold]
+#[inline(never)]
+fn committed_loudly(_pinned: Pinned, buffer: &Buffer, now: u64) {
+    buffer.notify(buffer.ring().added(Added::Look(now)));
 }
 
 /// # Safety

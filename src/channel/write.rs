@@ -80,7 +80,7 @@ impl Channel {
         if let Some(buffer) = self.fast.here(&pinned) {
             buffer.notify(buffer.ring().added(Added::Look(now)));
         }
-        len as isize
+        pinned.release_and_return(len as isize)
     }
 
     /// Writes when the current sub-buffer has no room, and to channels of all kinds.
@@ -119,6 +119,19 @@ impl Channel {
         })?;
         buffer.notify(committed);
         Ok(())
+    }
+
+    /// Reserves `len` bytes in the lock-free buffer of this CPU, if there is one and it has room.
+    #[inline(always)]
+    pub(crate) fn try_reserve_fast<'a>(
+        &'a self,
+        pinned: &'a Pinned,
+        len: usize,
+    ) -> Option<Reserved<'a>> {
+        let buffer = self.fast.here(pinned)?;
+        let ring = buffer.ring();
+        let slot = ring.try_reserve(ring.discardable_len(len as u64))?;
+        Some(Reserved { buffer, slot })
     }
 
     /// Reserves `len` (not 0) bytes for a record. Any context.

@@ -167,4 +167,7 @@ const _: () = {
     assert!(offset_of!(Head, consumer) == 384);
     assert!(size_of::<Head>() == 512);
     assert!(size_of::<Subbuf>() == 128);
+    // What readers write is not in the line of what writers write all the time.
+    assert!(offset_of!(Subbuf, commit) == 0);
+    assert!(offset_of!(Subbuf, claim) >= 64);
 };

@@ -133,6 +133,12 @@ pub(crate) struct Ring<R> {
     _rmw: PhantomData<R>,
 }
 
+#[cfg(not(loom))]
+const _: () = {
+    // All that a common write needs to know is in one cache line.
+    assert!(core::mem::offset_of!(Ring<Owner>, notify_mask) == 56);
+};
+
 // SAFETY: All shared state is in atomics; bytes are written by the one owner of a reservation and
 // read only once committed and while held, as the modules above argue.
 unsafe impl<R> Send for Ring<R> {}

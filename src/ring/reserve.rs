@@ -86,7 +86,15 @@ impl<R: Rmw> Ring<R> {
     /// Publishes a filled slot as one record.
     #[inline(always)]
     pub(crate) fn commit(&self, slot: Slot) -> Committed {
-        self.add_committed(slot.pos, ONE_RECORD.wrapping_add(slot.len))
+        let added = self.commit_quietly(slot);
+        self.added(added)
+    }
+
+    /// The same, but for what may be to be done then.
+    #[inline(always)]
+    pub(crate) fn commit_quietly(&self, slot: Slot) -> Added {
+        let subbuf = self.subbuf_at(self.geo.index(slot.pos));
+        self.add_to(subbuf, ONE_RECORD, slot.len)
     }
 
     /// Fills a slot from `data` and publishes it as one record.
