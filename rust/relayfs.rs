@@ -137,7 +137,8 @@ impl Channel {
     /// Writes one record, which readers see whole or not at all. Any context, including NMI.
     ///
     /// Returns its length, or `ENOSPC`: no room; `EMSGSIZE`: longer than a sub-buffer; `EBUSY`: all
-    /// sub-buffers are in use. Failures are counted.
+    /// sub-buffers are in use; `ENOBUFS`: there was no memory for a buffer when this CPU came up.
+    /// Failures are counted.
     #[inline]
     pub(crate) fn write(&self, record: &[u8]) -> Result<usize> {
         // SAFETY: The channel is open, and the record valid for reads.

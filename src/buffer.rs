@@ -4,12 +4,13 @@
 //!
 //! Meta and data pages are single pages from the CPU's own node, so that a large buffer needs no
 //! contiguous memory and the pages can be mapped by user space one by one. For the kernel they are
-//! mapped linearly with `vmap()`: on 64-bit kernels that address space is larger than memory (32 TiB
-//! on x86-64), and a write costs no page lookup.
+//! mapped linearly with `vmap()`, so that a write costs no page lookup.
+//! `Documentation/design/memory.rst` says what that costs instead.
 
 use crate::bindings as local;
 use crate::channel::Hub;
 use crate::lock::{RawGuard, RawLock};
+use crate::memory::Reservation;
 use crate::percpu::Pinned;
 use crate::reader::Position;
 use crate::ring::{About, Committed, Geometry, Head, Locked, Owner, Ring, Shared, Spec, Subbuf};
@@ -33,6 +34,8 @@ pub(crate) struct Pages {
     // After the mapping, which goes in `drop()`.
     pages: PageList,
     base: NonNull<u8>,
+    // After the pages.
+    _reserved: Reservation,
 }
 
 // SAFETY: It owns the pages; what is in them is synchronised by the ring.
@@ -49,15 +52,22 @@ impl Drop for PageList {
             // SAFETY: Allocated by `Pages::new()`; this drops its reference. Mappings of user space
             // hold references of their own.
             unsafe { bindings::__free_pages(page.as_ptr(), 0) };
+            // SAFETY: Process context. Being killed is no reason to stop.
+            unsafe { local::relayfs_helper_may_go_on() };
         }
     }
 }
 
 impl Pages {
-    /// `count` zeroed pages, from `node` if it has them.
+    /// `count` zeroed pages, from `node` if it has them. `EINTR` if the task is killed meanwhile.
     fn new(count: usize, node: i32) -> Result<Self> {
+        let reserved = Reservation::new(count)?;
         let mut pages = PageList(KVVec::with_capacity(count, GFP_KERNEL)?);
         while pages.0.len() < count {
+            // SAFETY: Process context.
+            if !unsafe { local::relayfs_helper_may_go_on() } {
+                return Err(EINTR);
+            }
             // SAFETY: Sleeping is allowed.
             let page = unsafe { local::relayfs_helper_alloc_page(node) };
             pages
@@ -68,7 +78,11 @@ impl Pages {
         let base = unsafe { local::relayfs_helper_vmap(pages.0.as_mut_ptr().cast(), count as u32) };
         let base = NonNull::new(base.cast()).ok_or(ENOMEM)?;
         // INVARIANT: As just done.
-        Ok(Self { pages, base })
+        Ok(Self {
+            pages,
+            base,
+            _reserved: reserved,
+        })
     }
 
     /// Length in bytes.
@@ -161,6 +175,26 @@ pub(crate) struct Place {
     pub(crate) node: i32,
 }
 
+impl Place {
+    /// Of a CPU, which must be possible.
+    pub(crate) fn of_cpu(cpu: u32) -> Self {
+        // SAFETY: Only looks up a number.
+        let node = unsafe { local::relayfs_helper_cpu_to_node(cpu) };
+        Self {
+            cpu: Some(cpu),
+            node,
+        }
+    }
+
+    /// Of all CPUs.
+    pub(crate) fn anywhere() -> Self {
+        Self {
+            cpu: None,
+            node: bindings::NUMA_NO_NODE,
+        }
+    }
+}
+
 /// How a buffer is to be made.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
@@ -183,7 +217,7 @@ pub(crate) struct Buffer {
     kind: Kind,
     #[pin]
     lock: RawLock,
-    hub: Arc<Hub>,
+    pub(crate) hub: Arc<Hub>,
     pages: Pages,
     #[pin]
     pub(crate) wait: WaitQueue,
@@ -206,21 +240,9 @@ fn data_offset(geo: Geometry) -> usize {
     meta.wrapping_add(PAGE_SIZE.wrapping_sub(1)) & !PAGE_SIZE.wrapping_sub(1)
 }
 
-/// Pages of one buffer, meta and data.
-fn page_count(geo: Geometry) -> usize {
+/// Pages of one buffer, meta and data. Does not wrap: a ring is at most 2^40 bytes.
+pub(crate) fn page_count(geo: Geometry) -> usize {
     data_offset(geo).wrapping_add(geo.ring_size() as usize) / PAGE_SIZE
-}
-
-/// Refuses what the machine cannot have before trying: the attempt alone would push out everything
-/// the machine has in its caches.
-pub(crate) fn check_available(shape: Shape, buffers: usize) -> Result {
-    let pages = page_count(shape.spec.geo()).saturating_mul(buffers);
-    // SAFETY: No conditions.
-    let available = unsafe { bindings::si_mem_available() };
-    if pages > usize::try_from(available).unwrap_or(0) {
-        return Err(ENOMEM);
-    }
-    Ok(())
 }
 
 impl Buffer {

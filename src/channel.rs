@@ -2,25 +2,30 @@
 
 //! Channels: what a client opens, writes and closes.
 
-use crate::bindings as local;
-use crate::buffer::{self, Buffer, Kind, Place};
-use crate::percpu::{possible_cpus, PerCpu};
+use crate::buffer::{page_count, Buffer, Kind, Place};
+use crate::memory;
+use crate::percpu::{online_cpus, possible_cpus, PerCpu};
 use crate::reader::{claims::Claims, Merge};
 use crate::ring::Delivery;
 use crate::vfs;
 use crate::wake::WaitQueue;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use kernel::bindings;
+use kernel::cpu::nr_cpu_ids;
 use kernel::prelude::*;
 use kernel::str::CString;
+use kernel::sync::barrier::{smp_mb, Full};
 use kernel::sync::{new_mutex, Arc, Mutex};
 
+pub(crate) mod buffers;
 pub(crate) mod config;
 mod flush;
+pub(crate) mod hotplug;
 mod ticker;
 mod wait;
 mod write;
 
+use buffers::Buffers;
 pub(crate) use config::MAX_FLUSH_MS;
 use config::{Config, Usage};
 pub(crate) use write::Reserved;
@@ -37,14 +42,15 @@ pub(crate) struct Hub {
     pub(crate) waiting: wait::Waiting,
     #[pin]
     pub(crate) readers: Mutex<Readers>,
+    /// How many descriptors have a watermark that any commit may reach, where those of the channel do
+    /// not. Changed with `readers` locked.
+    fine: AtomicUsize,
     closed: AtomicBool,
 }
 
 /// What a channel knows of its descriptors.
 pub(crate) struct Readers {
     pub(crate) claims: Claims,
-    /// How many have a watermark that any commit may reach, where those of the channel do not.
-    fine: usize,
 }
 
 impl Hub {
@@ -60,13 +66,14 @@ pub(crate) struct Channel {
     config: Config,
     path: CString,
     hub: Arc<Hub>,
-    buffers: KVVec<Arc<Buffer>>,
-    /// The buffer of each CPU; the same for all if the channel is global.
+    buffers: Arc<Buffers>,
+    /// The buffer of each CPU, if it has one; the same for all if the channel is global.
     here: PerCpu<Buffer>,
     /// The same where no more is needed to write than to be on the CPU; else null.
     fast: PerCpu<Buffer>,
     #[pin]
     pub(crate) merge: Mutex<Merge>,
+    /// The files; also guards the making of buffers.
     #[pin]
     tree: Mutex<Option<vfs::Files>>,
     pub(crate) ticker: Arc<ticker::Ticker>,
@@ -85,33 +92,20 @@ impl Channel {
                 readers <- new_mutex!(
                     Readers {
                         claims: Claims::new(),
-                        fine: 0,
                     },
                     "relayfs readers"
                 ),
+                fine: AtomicUsize::new(0),
                 closed: AtomicBool::new(false),
             }),
             GFP_KERNEL,
         )?;
-        let buffers = Self::make_buffers(&config, &hub)?;
-        let mut here = PerCpu::new()?;
-        let mut fast = PerCpu::new()?;
-        for cpu in possible_cpus() {
-            let own = buffers
-                .iter()
-                .find(|b| b.place().cpu.is_none_or(|c| c == cpu));
-            if let Some(buffer) = own {
-                // SAFETY: The CPU is possible. The buffers live as long as the channel, that is
-                // as long as `here` and `fast`.
-                unsafe {
-                    here.set(cpu, &**buffer);
-                    if buffer.kind() == Kind::PerCpu {
-                        fast.set(cpu, &**buffer);
-                    }
-                }
-            }
-        }
+        let buffers = Buffers::new(match config.usage {
+            Usage::Smp => nr_cpu_ids() as usize,
+            Usage::Global => 1,
+        })?;
         let ticker = ticker::Ticker::new(&buffers)?;
+        let (here, fast) = (PerCpu::new()?, PerCpu::new()?);
         let channel = Arc::pin_init(
             pin_init!(Self {
                 config,
@@ -126,45 +120,91 @@ impl Channel {
             }),
             GFP_KERNEL,
         )?;
-        // All is ready: now the world may see it.
-        let files = vfs::Files::create(&channel)?;
-        *channel.tree.lock() = Some(files);
+        let result = channel.make_buffers().and_then(|()| channel.make_files());
+        if let Err(error) = result {
+            hotplug::delist(&channel);
+            return Err(error);
+        }
         Ok(channel)
     }
 
-    fn make_buffers(config: &Config, hub: &Arc<Hub>) -> Result<KVVec<Arc<Buffer>>> {
-        let count = match config.usage {
-            Usage::Smp => possible_cpus().count(),
-            Usage::Global => 1,
-        };
-        buffer::check_available(config.shape, count)?;
-        let mut buffers = KVVec::with_capacity(count, GFP_KERNEL)?;
-        match config.usage {
+    fn make_buffers(self: &Arc<Self>) -> Result {
+        let pages = page_count(self.config.shape.spec.geo());
+        match self.config.usage {
             Usage::Smp => {
-                for cpu in possible_cpus() {
-                    // SAFETY: The CPU is possible.
-                    let node = unsafe { local::relayfs_helper_cpu_to_node(cpu) };
-                    let place = Place {
-                        cpu: Some(cpu),
-                        node,
-                    };
-                    buffers.push(Buffer::new(config.shape, place, hub.clone())?, GFP_KERNEL)?;
-                }
+                memory::check_available(pages.saturating_mul(online_cpus().count()))?;
+                self.add_cpus()
             }
             Usage::Global => {
-                let place = Place {
-                    cpu: None,
-                    node: bindings::NUMA_NO_NODE,
-                };
-                buffers.push(Buffer::new(config.shape, place, hub.clone())?, GFP_KERNEL)?;
+                memory::check_available(pages)?;
+                let buffer = Buffer::new(self.config.shape, Place::anywhere(), self.hub.clone())?;
+                let buffer = self.buffers.fill(0, buffer)?;
+                for cpu in possible_cpus() {
+                    // SAFETY: The CPU is possible, and nobody else has the channel yet.
+                    unsafe { self.publish(cpu, buffer) };
+                }
+                Ok(())
             }
         }
-        Ok(buffers)
+    }
+
+    /// Gives `cpu` a buffer, and the buffer a file if the others have theirs, unless it is there.
+    ///
+    /// # Safety
+    ///
+    /// `cpu` must be possible, and not write to this channel meanwhile: it does not run, or the
+    /// channel is not open yet.
+    unsafe fn add_cpu(self: &Arc<Self>, cpu: u32) -> Result {
+        let index = cpu as usize;
+        let files = self.tree.lock();
+        if self.buffers.get(index).is_some() {
+            return Ok(());
+        }
+        let buffer = Buffer::new(self.config.shape, Place::of_cpu(cpu), self.hub.clone())?;
+        if let Some(files) = &*files {
+            files.add_buffer(self, &buffer)?;
+        }
+        // All is ready: now readers may see it, and then the writers of this CPU.
+        let buffer = self.buffers.fill(index, buffer)?;
+        // ORDERING: fine:B
+        smp_mb(Full);
+        if self.hub.fine.load(Ordering::Relaxed) != 0 {
+            buffer.ring().set_delivery(Delivery::Packet);
+        }
+        // Who waits for all buffers wishes anew, in this one, too.
+        self.hub.wait.wake_all();
+        // SAFETY: As the caller promises.
+        unsafe { self.publish(cpu, buffer) };
+        Ok(())
+    }
+
+    /// Lets the writers of `cpu` have `buffer`, one of this channel's.
+    ///
+    /// # Safety
+    ///
+    /// As for [`add_cpu()`](Self::add_cpu).
+    unsafe fn publish(&self, cpu: u32, buffer: &Buffer) {
+        // SAFETY: As the caller promises. The buffer lives as long as `buffers`, which `self` keeps.
+        unsafe {
+            self.here.publish(cpu, buffer);
+            if buffer.kind() == Kind::PerCpu {
+                self.fast.publish(cpu, buffer);
+            }
+        }
+    }
+
+    /// All is ready: now the world may see it.
+    fn make_files(self: &Arc<Self>) -> Result {
+        let mut files = self.tree.lock();
+        *files = Some(vfs::Files::create(self)?);
+        Ok(())
     }
 
     /// Ends the channel. Process context.
     pub(crate) fn close(&self) {
-        for buffer in &self.buffers {
+        // From now on the buffers are those there are.
+        hotplug::delist(self);
+        for buffer in self.buffers.iter() {
             buffer.ring().close();
         }
         // A writer that saw its ring open runs with preemption off: wait for all of those.
@@ -175,7 +215,7 @@ impl Channel {
         let files = self.tree.lock().take();
         drop(files);
         self.hub.closed.store(true, Ordering::Release);
-        for buffer in &self.buffers {
+        for buffer in self.buffers.iter() {
             buffer.wait.wake_all();
         }
         self.hub.wait.wake_all();
@@ -183,18 +223,22 @@ impl Channel {
     }
 
     /// A descriptor begins or ends to need a look at every commit. Process context.
-    pub(crate) fn need_every_commit(&self, readers: &mut Readers, before: bool, after: bool) {
+    pub(crate) fn need_every_commit(&self, _readers: &mut Readers, before: bool, after: bool) {
         let usual = self.config.shape.spec.delivery();
         if before == after || usual == Delivery::Packet {
             return;
         }
+        let fine = self.hub.fine.load(Ordering::Relaxed);
         let (now, delivery) = if after {
-            (readers.fine.wrapping_add(1), Delivery::Packet)
+            (fine.wrapping_add(1), Delivery::Packet)
         } else {
-            (readers.fine.wrapping_sub(1), usual)
+            (fine.wrapping_sub(1), usual)
         };
-        if readers.fine == 0 || now == 0 {
-            for buffer in self.buffers() {
+        self.hub.fine.store(now, Ordering::Relaxed);
+        // ORDERING: fine:A
+        smp_mb(Full);
+        if fine == 0 || now == 0 {
+            for buffer in self.buffers().iter() {
                 buffer.ring().set_delivery(delivery);
             }
             if after {
@@ -204,7 +248,6 @@ impl Channel {
                 unsafe { bindings::synchronize_rcu() };
             }
         }
-        readers.fine = now;
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -219,7 +262,7 @@ impl Channel {
         &self.hub
     }
 
-    pub(crate) fn buffers(&self) -> &[Arc<Buffer>] {
+    pub(crate) fn buffers(&self) -> &Buffers {
         &self.buffers
     }
 }

@@ -6,6 +6,7 @@
 #include <linux/namei.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/spinlock.h>
 #include <linux/topology.h>
@@ -19,6 +20,11 @@ struct page *relayfs_helper_alloc_page(int node)
 {
 	return alloc_pages_node(node, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN |
 				__GFP_RETRY_MAYFAIL, 0);
+}
+
+bool relayfs_helper_cpu_online(unsigned int cpu)
+{
+	return cpu_online(cpu);
 }
 
 bool relayfs_helper_cpu_possible(unsigned int cpu)
@@ -49,6 +55,13 @@ void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t fun
 int relayfs_helper_locked_down(void)
 {
 	return security_locked_down(LOCKDOWN_TRACEFS);
+}
+
+/* For long loops: lets others run; false if the task is being killed. */
+bool relayfs_helper_may_go_on(void)
+{
+	cond_resched();
+	return !fatal_signal_pending(current);
 }
 
 void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay)

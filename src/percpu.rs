@@ -5,6 +5,7 @@
 use crate::bindings as local;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use kernel::bindings;
 use kernel::prelude::*;
 use kernel::types::NotThreadSafe;
@@ -60,7 +61,7 @@ pub(crate) struct PerCpu<T> {
 
 // SAFETY: It only hands out `&T`.
 unsafe impl<T: Sync> Send for PerCpu<T> {}
-// SAFETY: As above; the slots are written with `&mut self` only.
+// SAFETY: As above; a slot is not written while its CPU may read it, as `publish()` demands.
 unsafe impl<T: Sync> Sync for PerCpu<T> {}
 
 impl<T> PerCpu<T> {
@@ -76,24 +77,29 @@ impl<T> PerCpu<T> {
         })
     }
 
-    /// Sets the pointer of `cpu`.
+    /// Sets the pointer of `cpu`, which finds what it points to as it is now, or later.
     ///
     /// # Safety
     ///
-    /// `cpu` must be possible, and `value` be valid for the life of `self`.
-    pub(crate) unsafe fn set(&mut self, cpu: u32, value: *const T) {
+    /// `cpu` must be possible, `value` be valid for the life of `self`, and nobody call
+    /// [`here()`](Self::here) on `cpu` meanwhile: either nobody has `self` to do so, or the CPU does
+    /// not run.
+    pub(crate) unsafe fn publish(&self, cpu: u32, value: *const T) {
         // SAFETY: A per-CPU allocation has memory for each possible CPU.
         let slot = unsafe {
             local::relayfs_helper_per_cpu_ptr(self.slots.as_ptr().expose_provenance(), cpu)
         };
+        // SAFETY: `slot` is valid and aligned.
+        let slot = unsafe { AtomicPtr::from_ptr(slot.cast::<*mut T>()) };
+        // ORDERING: cpu:A
         // INVARIANT: `value` is valid as the caller promises.
-        // SAFETY: `slot` is valid, and nobody else has access: `self` is borrowed exclusively.
-        unsafe { slot.cast::<*const T>().write(value) };
+        slot.store(value.cast_mut(), Ordering::Release);
     }
 
     /// What belongs to the CPU the guard pins.
     #[inline(always)]
     pub(crate) fn here<'a>(&'a self, _pinned: &'a Pinned) -> Option<&'a T> {
+        // ORDERING: cpu:B: a plain load, as nobody stores meanwhile.
         // SAFETY: By the type invariants it is null or valid as long as `self`.
         unsafe { preempt::read(self.slots.as_ptr()).as_ref() }
     }
@@ -104,6 +110,12 @@ impl<T> Drop for PerCpu<T> {
         // SAFETY: By the type invariants; nobody uses it any more.
         unsafe { bindings::free_percpu(self.slots.as_ptr().cast()) };
     }
+}
+
+/// The CPUs that run, if hotplug is kept away; else what is found may be outdated.
+pub(crate) fn online_cpus() -> impl Iterator<Item = u32> {
+    // SAFETY: The CPU is possible.
+    possible_cpus().filter(|&cpu| unsafe { local::relayfs_helper_cpu_online(cpu) })
 }
 
 /// All CPUs that may ever run.

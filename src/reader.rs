@@ -192,7 +192,7 @@ impl Channel {
                 break;
             };
             merge.last = number;
-            let Some(buffer) = self.buffers().iter().find(|b| b.number() == number) else {
+            let Some(buffer) = self.buffers().get(number as usize) else {
                 break;
             };
             let Some(at) = view.position(buffer) else {
@@ -225,7 +225,7 @@ impl Channel {
     /// the one read last.
     fn oldest(&self, view: View<'_>, last: u32) -> Option<u32> {
         let mut best: Option<(u64, u32)> = None;
-        for buffer in self.buffers() {
+        for buffer in self.buffers().iter() {
             let Some(at) = view.position(buffer) else {
                 continue;
             };

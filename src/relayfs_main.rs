@@ -5,8 +5,9 @@
 //! The rooms, from the bottom up; each may call those above it in this list:
 //!
 //! * [`ring`]: one lock-free ring, pure: no kernel types, also built and tested on the host.
-//! * [`percpu`], [`lock`], [`wake`], [`watermark`], [`buffer`]: what a ring needs from the kernel: the
-//!   CPU it belongs to, what keeps writers apart, how sleeping readers learn of data, when, and memory.
+//! * [`percpu`], [`lock`], [`wake`], [`watermark`], [`memory`], [`buffer`]: what a ring needs from the
+//!   kernel: the CPU it belongs to, what keeps writers apart, how sleeping readers learn of data, when,
+//!   and memory, as far as the limit allows.
 //! * [`channel`]: a client's set of buffers, its attributes and its life.
 //! * [`reader`]: what an open file has read of a channel.
 //! * [`vfs`]: mount, directories, files, mappings.
@@ -19,6 +20,7 @@ mod buffer;
 mod capi;
 mod channel;
 mod lock;
+mod memory;
 mod percpu;
 mod reader;
 mod ring;
@@ -37,11 +39,14 @@ module! {
 
 struct Relayfs {
     _filesystem: vfs::Registration,
+    _hotplug: channel::hotplug::Registration,
 }
 
 impl kernel::Module for Relayfs {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        memory::init();
         Ok(Self {
+            _hotplug: channel::hotplug::Registration::new()?,
             _filesystem: vfs::Registration::new(module)?,
         })
     }

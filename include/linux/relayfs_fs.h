@@ -6,8 +6,9 @@
  * DOC: relayfs for kernel clients
  *
  * A *channel* carries data from kernel code to files in a relayfs mount. It has one *buffer* per
- * CPU, or one for all; a buffer is a ring of *sub-buffers*. Opening channel "net/rx" makes the file
- * "net/rx", which gives the data of all CPUs, and "net/rx.d/cpu0" and so on, one per buffer.
+ * CPU that runs, or one for all; a buffer is a ring of *sub-buffers*. Opening channel "net/rx"
+ * makes the file "net/rx", which gives the data of all CPUs, and "net/rx.d/cpu0" and so on, one per
+ * buffer.
  *
  * The exported symbols are relayfs_*(), as the kernel has a relay_open() of its own.
  */
@@ -129,9 +130,10 @@ void *relayfs_private_data(const struct rchan *chan);
  *	are made and vanish with their last channel
  * @attr: what it is to be like, or NULL for a default channel
  *
- * The channel works whether or not relayfs is mounted.
+ * The channel works whether or not relayfs is mounted. CPUs that come up later get their buffers
+ * then.
  *
- * Context: process; sleeps.
+ * Context: process; sleeps. Not with cpus_read_lock() held, so not from a CPU hotplug callback.
  * Return: the channel, or ERR_PTR() of
  *
  * * -EINVAL: a bad path, an unknown flag, two flags of one group, a size that is no power of two or
@@ -142,7 +144,9 @@ void *relayfs_private_data(const struct rchan *chan);
  * * -EOPNOTSUPP: %RELAY_TIMESTAMP_TSC on a machine that has none
  * * -EEXIST: the path, or "<path>.d", exists
  * * -ENOTDIR: a directory of the path is a file, or a channel's own directory
- * * -ENOMEM: no memory; nothing is left behind
+ * * -ENOMEM: no memory, or more than the module's parameter max_bytes allows; nothing is left
+ *   behind
+ * * -EINTR: the task is being killed; nothing is left behind
  */
 static inline struct rchan *relay_open(const char *path, const struct rchan_attr *attr)
 {
@@ -156,7 +160,7 @@ static inline struct rchan *relay_open(const char *path, const struct rchan_attr
  * Waits for writers in flight, never for readers. The files leave the tree; who has them open can
  * read what is left and then gets end of file. The caller sees to it that no write starts after.
  *
- * Context: process; sleeps.
+ * Context: process; sleeps. Not with cpus_read_lock() held.
  */
 static inline void relay_close(struct rchan *chan)
 {
@@ -181,6 +185,7 @@ static inline void relay_close(struct rchan *chan)
  *   one interrupted them, or (%RELAY_USAGE_GLOBAL) they run on other CPUs
  * * -EAGAIN: in an NMI (%RELAY_SCHEME_LOCKING)
  * * -ESHUTDOWN: the channel is closed
+ * * -ENOBUFS: this CPU has no buffer, as there was no memory for one when it came up
  */
 static inline ssize_t relay_write(struct rchan *chan, const void *data, size_t len)
 {

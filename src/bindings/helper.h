@@ -11,6 +11,7 @@
 #include <linux/fs_parser.h>
 #include <linux/mm.h>
 #include <linux/relayfs_fs.h>
+#include <linux/statfs.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/eventpoll.h>
@@ -21,12 +22,14 @@ static const int RELAYFS_IOCB_NOWAIT = (__force int)IOCB_NOWAIT;
 static const unsigned int RELAYFS_EPOLLET = (__force unsigned int)EPOLLET;
 
 struct page *relayfs_helper_alloc_page(int node);
+bool relayfs_helper_cpu_online(unsigned int cpu);
 bool relayfs_helper_cpu_possible(unsigned int cpu);
 int relayfs_helper_cpu_to_node(unsigned int cpu);
 bool relayfs_helper_in_nmi(void);
 struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name);
 void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);
 int relayfs_helper_locked_down(void);
+bool relayfs_helper_may_go_on(void);
 void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay);
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu);
 void relayfs_helper_preempt_disable(void);
@@ -37,5 +40,10 @@ void relayfs_helper_raw_spin_unlock(raw_spinlock_t *lock);
 void *relayfs_helper_this_cpu_ptr(unsigned long slots);
 void *relayfs_helper_vmap(struct page **pages, unsigned int count);
 bool relayfs_helper_wq_has_sleeper(struct wait_queue_head *wq);
+
+/* From memory.rs, for parameters.c. */
+u64 relayfs_max_bytes(void);
+void relayfs_set_max_bytes(u64 bytes);
+u64 relayfs_used_bytes(void);
 
 #endif

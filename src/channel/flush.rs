@@ -14,7 +14,7 @@ impl Channel {
     /// monotonic time before which everything committed is visible.
     pub(crate) fn flush(&self) -> u64 {
         let now = ring::now();
-        for buffer in self.buffers() {
+        for buffer in self.buffers().iter() {
             on_owner(buffer, Buffer::flush_here);
         }
         now
@@ -22,7 +22,7 @@ impl Channel {
 
     /// Throws away what was written so far. Process context, interrupts on.
     pub(crate) fn reset(&self) {
-        for buffer in self.buffers() {
+        for buffer in self.buffers().iter() {
             // Locked, as resets of one buffer must not overlap.
             buffer.while_nobody_consumes(|| on_owner(buffer, Buffer::reset_here));
         }

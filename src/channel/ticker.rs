@@ -9,6 +9,7 @@
 use super::flush::on_owner;
 use crate::bindings as local;
 use crate::buffer::Buffer;
+use crate::channel::buffers::Buffers;
 use core::pin::Pin;
 use kernel::bindings;
 use kernel::prelude::*;
@@ -23,7 +24,7 @@ use kernel::types::Opaque;
 /// The work is queued only while the state is `Armed`.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Ticker {
-    buffers: KVVec<Arc<Buffer>>,
+    buffers: Arc<Buffers>,
     #[pin]
     state: SpinLock<State>,
     #[pin]
@@ -46,14 +47,10 @@ unsafe impl Send for Ticker {}
 unsafe impl Sync for Ticker {}
 
 impl Ticker {
-    pub(crate) fn new(buffers: &[Arc<Buffer>]) -> Result<Arc<Self>> {
-        let mut own = KVVec::with_capacity(buffers.len(), GFP_KERNEL)?;
-        for buffer in buffers {
-            own.push(buffer.clone(), GFP_KERNEL)?;
-        }
+    pub(crate) fn new(buffers: &Arc<Buffers>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                buffers: own,
+                buffers: buffers.clone(),
                 state <- new_spinlock!(State::Idle, "relayfs ticker"),
                 work <- Opaque::ffi_init(|work| {
                     // SAFETY: `work` is valid for writes.
@@ -94,7 +91,7 @@ impl Ticker {
 
     /// Shows mapped readers what there is.
     fn switch_mapped(&self) {
-        for buffer in &self.buffers {
+        for buffer in self.buffers.iter() {
             if buffer.needs_switch() {
                 on_owner(buffer, Buffer::switch_here);
             }
@@ -104,7 +101,7 @@ impl Ticker {
     /// Wakes pollers for which there is something. Says whether to go on.
     fn look(&self) -> bool {
         let mut waiting = false;
-        for buffer in &self.buffers {
+        for buffer in self.buffers.iter() {
             waiting |= buffer.tick() | buffer.is_mapped();
         }
         waiting

@@ -11,6 +11,7 @@ use crate::buffer::{with_ring, Buffer, Kind};
 use crate::lock;
 use crate::percpu::Pinned;
 use crate::ring::{Added, Cause, Committed, Ring, Rmw, Slot, LONG_COPY, WORD};
+use kernel::cpu::CpuId;
 use kernel::prelude::*;
 
 /// Space reserved in a channel.
@@ -152,7 +153,7 @@ impl Channel {
         match self.here.here(pinned) {
             Some(buffer) if buffer.kind().is_locking() && lock::in_nmi() => Err(Cause::Nmi),
             Some(buffer) => Ok(buffer),
-            None => Err(Cause::Closed),
+            None => Err(Cause::NoBuffer),
         }
     }
 
@@ -160,12 +161,13 @@ impl Channel {
     #[cold]
     #[inline(never)]
     pub(super) fn refuse(&self, pinned: &Pinned, cause: Cause, len: usize) -> Error {
-        if let Some(buffer) = self.here.here(pinned) {
-            match buffer.kind() {
+        match self.here.here(pinned) {
+            Some(buffer) => match buffer.kind() {
                 // Atomic on its own, as no lock can be taken to count a refusal of an NMI.
                 Kind::Global | Kind::GlobalLocked => buffer.shared().count_lost(cause, len as u64),
                 Kind::PerCpu | Kind::PerCpuLocked => buffer.ring().count_lost(cause, len as u64),
-            }
+            },
+            None => self.buffers.count_refused(CpuId::current(), len as u64),
         }
         errno(cause)
     }
@@ -213,6 +215,7 @@ pub(super) fn errno(cause: Cause) -> Error {
         Cause::TooBig => EMSGSIZE,
         Cause::Nested | Cause::Held => EBUSY,
         Cause::Closed => ESHUTDOWN,
+        Cause::NoBuffer => ENOBUFS,
         Cause::Nmi => EAGAIN,
     }
 }

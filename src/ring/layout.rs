@@ -50,6 +50,8 @@ pub(crate) enum Cause {
     Closed = 3,
     /// Readers are in all sub-buffers.
     Held = 4,
+    /// The CPU has no buffer; nothing a ring finds, but counted in it when it comes later.
+    NoBuffer = 5,
     /// The scheme is locking, and the writer an NMI.
     Nmi = 6,
 }

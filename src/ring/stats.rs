@@ -32,6 +32,19 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
+    /// With how many bytes a refused record counts: a length that cannot be meant must not make the
+    /// sum meaningless.
+    pub(crate) fn counted(bytes: u64) -> u64 {
+        bytes.min(MAX_COUNTED)
+    }
+
+    /// Of a ring that does not exist, in whose place records were refused; `None` if none was.
+    pub(crate) fn of_refused(cause: Cause, count: Count) -> Option<Self> {
+        let mut stats = Self::default();
+        *stats.refused.get_mut(cause as usize)? = count;
+        (count.records != 0).then_some(stats)
+    }
+
     /// Produced and not consumed, but still there.
     pub(crate) fn unread(&self) -> Count {
         self.produced.minus(self.read).minus(self.overwritten)
@@ -55,10 +68,15 @@ impl Stats {
 impl<R: Rmw> Ring<R> {
     #[cold]
     pub(crate) fn count_lost(&self, cause: Cause, bytes: u64) {
+        let bytes = Stats::counted(bytes);
+        self.add_lost(cause, Count { records: 1, bytes });
+    }
+
+    /// Adds what was lost for `cause`.
+    pub(crate) fn add_lost(&self, cause: Cause, count: Count) {
         if let Some(lost) = self.head().lost.get(cause as usize) {
-            R::fetch_add(&lost.records, 1);
-            // A length that cannot be meant must not make the sum meaningless.
-            R::fetch_add(&lost.bytes, bytes.min(MAX_COUNTED));
+            R::fetch_add(&lost.records, count.records);
+            R::fetch_add(&lost.bytes, count.bytes);
         }
     }
 

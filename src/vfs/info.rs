@@ -117,12 +117,12 @@ fn print(to: &SeqFile, channel: &Channel) {
     let closed = channel.hub().is_closed();
     seq_print!(to, "state: {}\n", if closed { "closed" } else { "open" });
     let (mut sum, mut wakeups) = (Stats::default(), 0u64);
-    for (index, buffer) in channel.buffers().iter().enumerate() {
-        let stats = buffer.stats();
-        seq_print!(to, "cpu{}:", buffer.place().cpu.unwrap_or(index as u32));
-        print_row(to, &stats, buffer.wish.wakeups());
+    for (cpu, stats) in channel.buffers().stats() {
+        let woken = channel.buffers().get(cpu).map_or(0, |b| b.wish.wakeups());
+        seq_print!(to, "cpu{}:", cpu);
+        print_row(to, &stats, woken);
         sum = sum.plus(&stats);
-        wakeups = wakeups.wrapping_add(buffer.wish.wakeups());
+        wakeups = wakeups.wrapping_add(woken);
     }
     seq_print!(to, "total:");
     print_row(to, &sum, wakeups);
@@ -130,7 +130,7 @@ fn print(to: &SeqFile, channel: &Channel) {
 
 /// Names, each followed by records and payload bytes, but for the wake-ups.
 fn print_row(to: &SeqFile, stats: &Stats, wakeups: u64) {
-    let [full, too_big, nested, closed, held, _, nmi] = stats.refused;
+    let [full, too_big, nested, closed, held, no_buffer, nmi] = stats.refused;
     let columns = [
         ("produced", stats.produced),
         ("read", stats.read),
@@ -141,6 +141,7 @@ fn print_row(to: &SeqFile, stats: &Stats, wakeups: u64) {
         ("nested", nested),
         ("closed", closed),
         ("held", held),
+        ("no_buffer", no_buffer),
         ("nmi", nmi),
     ];
     for (name, Count { records, bytes }) in columns {

@@ -4,6 +4,7 @@
 
 use super::{context, inode, StaticOps};
 use crate::bindings as local;
+use crate::memory;
 use kernel::bindings;
 use kernel::error::{from_result, to_result};
 use kernel::page::PAGE_SIZE;
@@ -48,12 +49,30 @@ static SUPER_OPS: StaticOps<bindings::super_operations> =
     // SAFETY: All zeroes is a set of operations.
     StaticOps::new(unsafe {
         bindings::super_operations {
-            statfs: Some(bindings::simple_statfs),
+            statfs: Some(statfs),
             show_options: Some(show_options),
             evict_inode: Some(inode::evict),
             ..core::mem::zeroed()
         }
     });
+
+/// Blocks are the memory of all buffers: in all as the limit says, and free as far as it allows.
+///
+/// # Safety
+///
+/// As the kernel calls it: a dentry of ours, `to` valid for writes.
+unsafe extern "C" fn statfs(dentry: *mut bindings::dentry, to: *mut bindings::kstatfs) -> i32 {
+    let (limit, used) = (memory::limit() as u64, memory::used() as u64);
+    // SAFETY: As the caller promises.
+    unsafe {
+        // The kernel crate's type is opaque, ours is not.
+        let blocks = &mut *to.cast::<local::kstatfs>();
+        blocks.f_blocks = limit.max(used);
+        blocks.f_bfree = limit.saturating_sub(used);
+        blocks.f_bavail = blocks.f_bfree;
+        bindings::simple_statfs(dentry, to)
+    }
+}
 
 /// # Safety
 ///

@@ -2,12 +2,13 @@
 
 //! A channel's files come and go.
 //!
-//! Lock order: `TREE`, then the kernel's inode locks. `TREE` makes "is the parent there, and is it
+//! Lock order: a channel's lock of its files (see `channel/hotplug.rs`), `TREE`, then the kernel's inode locks. `TREE` makes "is the parent there, and is it
 //! empty now" one step with what follows from it.
 
 use super::inode::{self, Kind, Node, Owner};
 use super::superblock::Pinned;
 use crate::bindings as local;
+use crate::buffer::Buffer;
 use crate::channel::Channel;
 use kernel::bindings;
 use kernel::error::from_err_ptr;
@@ -111,6 +112,15 @@ impl Entry {
         }
     }
 
+    /// Makes the file of a buffer.
+    fn create_buffer(self, channel: &Arc<Channel>, buffer: &Arc<Buffer>) -> Result {
+        let cpu = buffer.place().cpu.unwrap_or(0);
+        let name = CString::try_from_fmt(fmt!("cpu{cpu}"))?;
+        let node = Node::Buffer(channel.clone(), buffer.clone());
+        self.create(&name, node, Owner::of_files(channel.config()))?;
+        Ok(())
+    }
+
     /// Removes it and all below.
     fn remove(self) {
         // SAFETY: By the type invariants.
@@ -193,11 +203,8 @@ impl Files {
             Owner::of_directory(config),
         )?;
         self.directory = Some(directory);
-        for (index, buffer) in channel.buffers().iter().enumerate() {
-            let cpu = buffer.place().cpu.unwrap_or(index as u32);
-            let name = CString::try_from_fmt(fmt!("cpu{cpu}"))?;
-            let node = Node::Buffer(channel.clone(), buffer.clone());
-            directory.create(&name, node, Owner::of_files(config))?;
+        for buffer in channel.buffers().iter() {
+            directory.create_buffer(channel, buffer)?;
         }
         directory.create(
             c"info",
@@ -210,6 +217,15 @@ impl Files {
                 .create(&c_name(name, "")?, node, Owner::of_files(config))?,
         );
         Ok(())
+    }
+
+    /// Makes the file of a buffer that comes later.
+    pub(crate) fn add_buffer(&self, channel: &Arc<Channel>, buffer: &Arc<Buffer>) -> Result {
+        let _tree = TREE.lock();
+        match self.directory {
+            Some(directory) => directory.create_buffer(channel, buffer),
+            None => Ok(()),
+        }
     }
 
     /// With `TREE` locked.

@@ -18,6 +18,10 @@
 #define MAX_CHANNELS	64
 #define MAX_RECORD	(2u << 20)
 
+/* What the last RELAYTEST_OPEN came to: 0 or -errno, also if who called is dead. */
+static int last_open;
+module_param(last_open, int, 0444);
+
 struct session {
 	struct mutex lock;	/* opening and closing */
 	struct rchan *chans[MAX_CHANNELS];
@@ -62,6 +66,7 @@ static int do_open(struct session *s, struct relaytest_open *o)
 	}
 	chan = relay_open(path, o->attr_size == ~0u ? NULL : &attr);
 	kfree(path);
+	last_open = PTR_ERR_OR_ZERO(chan);
 	if (IS_ERR(chan))
 		return PTR_ERR(chan);
 	if (relay_private_data(chan) != (o->attr_size == ~0u ? NULL : s)) {

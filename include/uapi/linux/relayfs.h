@@ -31,6 +31,7 @@
 #define RELAYFS_LOST_NESTED	2	/* nested too deep: unfinished writers in all sub-buffers */
 #define RELAYFS_LOST_CLOSED	3	/* the channel is closed */
 #define RELAYFS_LOST_HELD	4	/* readers are in all sub-buffers */
+#define RELAYFS_LOST_NO_BUFFER	5	/* by the CPU before it got this buffer */
 #define RELAYFS_LOST_NMI	6	/* locking scheme, and the writer was an NMI */
 #define RELAYFS_LOST_CAUSES	7
 

@@ -19,20 +19,6 @@ FIXTURE_TEARDOWN(open)
 	close(self->dev);
 }
 
-static long memory_available(void)
-{
-	char line[128];
-	long kb = -1;
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %ld", &kb) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kb;
-}
-
 TEST_F(open, makes_files_and_close_removes_them)
 {
 	int id = chan_open(self->dev, "alone", 0, 0, 0);
@@ -203,7 +189,7 @@ TEST_F(open, too_much_memory_is_enomem_and_leaves_nothing)
 	 */
 	for (int i = 0; i < 4; i++) {
 		if (i == 1)
-			before = memory_available();
+			before = meminfo("MemAvailable");
 		int a = chan_open(self->dev, "huge", 1 << 29, 2, 0);
 
 		ASSERT_EQ(a, -ENOMEM);
@@ -211,7 +197,7 @@ TEST_F(open, too_much_memory_is_enomem_and_leaves_nothing)
 		EXPECT_FALSE(file_exists("huge.d"));
 	}
 	usleep(200 * 1000);
-	EXPECT_GT(memory_available(), before - 64 * 1024);
+	EXPECT_GT(meminfo("MemAvailable"), before - 64 * 1024);
 }
 
 TEST_F(open, many_opens_and_closes_leave_no_memory_behind)
@@ -220,7 +206,7 @@ TEST_F(open, many_opens_and_closes_leave_no_memory_behind)
 
 	for (int i = 0; i < 10; i++)
 		chan_close(self->dev, chan_open(self->dev, "again", 1 << 20, 4, 0));
-	before = memory_available();
+	before = meminfo("MemAvailable");
 	/* What is leaked adds up; what the kernel keeps on its free lists per CPU does not. */
 	for (int i = 0; i < 100; i++) {
 		int id = chan_open(self->dev, "again", 1 << 20, 4, 0);
@@ -229,7 +215,7 @@ TEST_F(open, many_opens_and_closes_leave_no_memory_behind)
 		ASSERT_EQ(chan_close(self->dev, id), 0);
 	}
 	usleep(200 * 1000);
-	after = memory_available();
+	after = meminfo("MemAvailable");
 	EXPECT_GT(after, before - 64 * 1024) TH_LOG("%ld KiB lost", before - after);
 }
 

@@ -168,6 +168,81 @@ static inline int cpus(void)
 	return sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+/* A row of /proc/meminfo, in KiB; -1 if there is none. */
+static inline int64_t meminfo(const char *row)
+{
+	char line[128];
+	int64_t kib = -1;
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f && kib < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, row, strlen(row)) && line[strlen(row)] == ':')
+			kib = strtoll(line + strlen(row) + 1, NULL, 10);
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/* Brings a CPU up or takes it away; 0, or -errno. */
+static inline int cpu_set_online(int cpu, bool online)
+{
+	char path[64];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, online ? "1" : "0", 1) == 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+/* A module's parameter as a number; INT64_MIN if there is none. */
+static inline int64_t module_parameter(const char *module, const char *name)
+{
+	char text[32] = "", path[128];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", module, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	close(fd);
+	return len > 0 ? strtoll(text, NULL, 10) : INT64_MIN;
+}
+
+static inline int64_t parameter_get(const char *name)
+{
+	return module_parameter("relayfs", name);
+}
+
+/* Sets a parameter of relayfs; 0, or -errno. */
+static inline int parameter_set_text(const char *name, const char *value)
+{
+	char path[128];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/sys/module/relayfs/parameters/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* An empty value is an end of line: a write of nothing would not be one. */
+	if (!*value)
+		value = "\n";
+	ret = write(fd, value, strlen(value)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static inline int parameter_set(const char *name, int64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	return parameter_set_text(name, text);
+}
+
 static inline double seconds(void)
 {
 	struct timespec t;
