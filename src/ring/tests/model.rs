@@ -214,7 +214,7 @@ impl<R: Rmw> Both<R> {
             Cause::Full => !self.spec.overwrite(),
             Cause::Nested => !self.slots.is_empty(),
             Cause::Held => held,
-            Cause::Nmi => false,
+            Cause::Nmi | Cause::NoBuffer => false,
         });
     }
 
