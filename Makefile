@@ -6,11 +6,12 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= stock
 ARGS ?=
 SOAK_SECONDS ?= 600
+FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
 ROOT := $(CURDIR)
 
 .DEFAULT_GOAL := all
-.PHONY: help all modules install clean demo test soak check bench
+.PHONY: help all modules install clean demo test soak fuzz miri check bench
 
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +38,14 @@ test:
 ##   soak         writers in every context against readers of every kind, SOAK_SECONDS=600 (KERNEL=stock)
 soak:
 	@SOAK_SECONDS="$(SOAK_SECONDS)" tests/soak $(KERNEL)
+
+##   fuzz         operations on the ring that a fuzzer thinks of, FUZZ_SECONDS=60
+fuzz:
+	@tests/fuzz/run "$(FUZZ_SECONDS)"
+
+##   miri         unit tests on the host under miri, where there is one
+miri:
+	@tests/miri
 
 ##   check        formatting, lints, checkpatch, allowed symbols
 check:

@@ -89,7 +89,7 @@ mod switch;
 mod sync;
 
 #[cfg(any(test, fuzzing))]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use self::clock::Clock;
 pub(crate) use self::copy::{LONG_COPY, WORD};

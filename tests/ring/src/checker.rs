@@ -52,29 +52,32 @@ impl AtomicU64 {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        self.word.compare_exchange(old, new, success, failure)
+        self.word
+            .compare_exchange(old, new, left_of(success), failure)
     }
 }
 
-/// The order an access has, asked for `order`. `RELAYFS_WEAKEN=FILE:LINE:HALF` takes `acquire` or
-/// `release` away from the accesses in that line; `tests/ring/weaken` does so to one after another.
+/// The order an access has, asked for `order`. `RELAYFS_WEAKEN=FILE:LINE:HALF,...` takes `acquire` or
+/// `release` away from the accesses in those lines; `tests/ring/weaken` does so.
 #[track_caller]
-fn left_of(order: Ordering) -> Ordering {
-    static WEAKEN: LazyLock<Option<String>> =
-        LazyLock::new(|| std::env::var("RELAYFS_WEAKEN").ok());
-    let Some(weaken) = WEAKEN.as_deref() else {
+fn left_of(mut order: Ordering) -> Ordering {
+    static WEAKEN: LazyLock<String> =
+        LazyLock::new(|| std::env::var("RELAYFS_WEAKEN").unwrap_or_default());
+    if WEAKEN.is_empty() {
         return order;
-    };
+    }
     let here = Location::caller();
     let site = format!("{}:{}", here.file(), here.line());
-    match weaken.rsplit_once(':') {
-        Some((place, half)) if site.ends_with(place) => match (order, half) {
-            (Ordering::AcqRel, "acquire") => Ordering::Release,
-            (Ordering::AcqRel, "release") => Ordering::Acquire,
-            _ => Ordering::Relaxed,
-        },
-        _ => order,
+    for (place, half) in WEAKEN.split(',').filter_map(|one| one.rsplit_once(':')) {
+        if site.ends_with(place) {
+            order = match (order, half) {
+                (Ordering::AcqRel, "acquire") => Ordering::Release,
+                (Ordering::AcqRel, "release") => Ordering::Acquire,
+                _ => Ordering::Relaxed,
+            };
+        }
     }
+    order
 }
 
 /// The bytes of a ring, each with a cell of the checker's. An access that does not come after an
