@@ -229,10 +229,11 @@ TEST_F(watermark, what_is_there_is_given_at_once)
 
 static void *read_until_end(void *arg)
 {
-	int fd = *(int *)arg;
+	struct waiter *w = arg;
 	char b[4096];
 
-	while (read(fd, b, sizeof(b)) > 0)
+	w->tid = syscall(SYS_gettid);
+	while (read(w->fd, b, sizeof(b)) > 0)
 		;
 	return NULL;
 }
@@ -240,12 +241,13 @@ static void *read_until_end(void *arg)
 /* However reader and writer run: not more wake-ups than watermarks reached. */
 TEST_F(watermark, at_most_one_wake_up_each_time)
 {
-	int fd = open_own("w.d/cpu0", O_RDONLY, false, variant->own), failed = 0;
+	struct waiter w = { .fd = open_own("w.d/cpu0", O_RDONLY, false, variant->own) };
 	char record[RECORD] = "";
 	int64_t limit;
-	pthread_t thread;
+	int failed = 0;
 
-	ASSERT_EQ(pthread_create(&thread, NULL, read_until_end, &fd), 0);
+	ASSERT_EQ(pthread_create(&w.thread, NULL, read_until_end, &w), 0);
+	ASSERT_TRUE(asleep(&w));
 	for (int i = 0; i < 2000; i++)
 		failed += chan_write(self->dev, self->id, record, RECORD) != RECORD;
 	limit = 2000 / variant->records;
@@ -253,8 +255,8 @@ TEST_F(watermark, at_most_one_wake_up_each_time)
 	EXPECT_LE(wakeups(), limit + failed);
 	EXPECT_GT(wakeups(), 0);
 	ASSERT_EQ(chan_close(self->dev, self->id), 0);
-	pthread_join(thread, NULL);
-	close(fd);
+	pthread_join(w.thread, NULL);
+	close(w.fd);
 }
 
 TEST_F(watermark, epoll_edges_are_as_far_apart)
