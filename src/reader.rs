@@ -109,6 +109,7 @@ impl Buffer {
         one_run: bool,
     ) -> Result<Outcome> {
         let ring = self.ring();
+        ring.heed_reset(c);
         let (mut copied, mut fault) = (0usize, false);
         while !to.is_empty() && !fault && ring.advance(c) {
             let bytes = ring.peek(c);

@@ -28,7 +28,10 @@ enum Look {
 impl<R: Rmw> Ring<R> {
     /// Brings the cursor to the next byte that can be read; `false` if there is none now.
     pub(crate) fn advance(&self, c: &mut Cursor) -> bool {
-        self.heed_reset(c);
+        // In the middle of a run the next read heeds it: so that no read cuts a record.
+        if !self.mid_run(c) {
+            self.heed_reset(c);
+        }
         loop {
             if c.held {
                 if c.off < c.end {

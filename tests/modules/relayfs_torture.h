@@ -131,5 +131,6 @@ static inline void torture_fill(void *to, const struct torture_record *head)
 #define TORTURE_STOP		_IO('t', 4)
 #define TORTURE_COUNTS		_IOWR('t', 5, struct torture_counts)
 #define TORTURE_FLUSH		_IO('t', 6)
+#define TORTURE_RESET		_IO('t', 7)
 
 #endif

@@ -185,6 +185,10 @@ static long torture_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		if (torture.chan)
 			relay_flush(torture.chan);
 		break;
+	case TORTURE_RESET:
+		if (torture.chan)
+			relay_reset(torture.chan);
+		break;
 	default:
 		return -ENOTTY;
 	}

@@ -165,6 +165,25 @@ fn a_reset_in_the_middle_of_a_read_and_of_a_write() {
 }
 
 #[test]
+fn a_reset_during_a_read_cuts_no_run() {
+    let (w, mut c) = (W::new(64, 4, true), Cursor::default());
+    let _ = w.write(b"before").unwrap();
+    let slot = w.reserve(8).unwrap();
+    let _ = w.write(b"behind").unwrap();
+    let _ = w.discard(slot);
+    assert!(w.advance(&mut c));
+    assert_eq!(w.peek(&c), b"before");
+    w.consume(&mut c, 6);
+    let _ = w.reset();
+    assert!(w.advance(&mut c));
+    assert_eq!(w.peek(&c), b"behind");
+    w.consume(&mut c, 6);
+    assert!(!w.advance(&mut c));
+    let lost = w.stats(&c).overwritten;
+    assert_eq!((c.read.records, lost), (2, Count::default()));
+}
+
+#[test]
 fn the_channel_start_reserve_comes_again_after_a_reset() {
     let (w, mut c) = (with_reserves(true), Cursor::default());
     let _ = w.write(&[1; 8]).unwrap();

@@ -107,6 +107,7 @@ impl<R: Rmw> World<R> {
     /// Reads as somebody for whom nobody waits.
     pub(crate) fn observe(&self, c: &mut Cursor, max: usize) -> Vec<u8> {
         let mut out = Vec::new();
+        self.heed_reset(c);
         while out.len() < max && self.advance(c) {
             let n = {
                 let bytes = self.peek(c);

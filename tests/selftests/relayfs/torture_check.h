@@ -211,6 +211,8 @@ static inline void *read_all(void *arg)
 		/* Mostly long reads, and short ones in between. */
 		if (rand_r(&r->random) % 4 == 0)
 			n = (rand_r(&r->random) % 8 + 1) * r->step;
+		if (n > r->read_size)
+			n = r->read_size;
 		got = read_some(r, n);
 		if (got <= 0)
 			break;

@@ -19,6 +19,7 @@ struct rig {
 	uint32_t flags;
 	bool global;
 	uint32_t subbuf_size, max_len, contexts;
+	unsigned long meddle;	/* TORTURE_FLUSH or TORTURE_RESET, time after time; 0: neither */
 	struct reader *readers;
 	unsigned char *numbers;	/* bit map: which were read, where readers share */
 };
@@ -149,6 +150,11 @@ static void add_reader(struct __test_metadata *_metadata, struct rig *rig, int b
 	r->step = shared ? SHARED_LEN : 1;
 	r->read_size = shared ? 4096 : 1 << (6 + rig->n_readers % 3 * 5);
 	r->longest = shared ? SHARED_LEN : rig->subbuf_size;
+	if (rig->meddle == TORTURE_RESET) {
+		/* All there is each time, so that a reset between two reads cuts no record. */
+		r->step = 16 << 20;
+		r->read_size = r->step;
+	}
 	r->random = rig->n_readers * 77;
 	stream_init(&r->stream, rig->global, r->longest, r->read_size);
 	ASSERT_EQ(pthread_create(&r->thread, NULL, read_all, r), 0);
@@ -215,7 +221,7 @@ static void report(struct __test_metadata *_metadata, struct rig *rig)
 	}
 }
 
-static void torture(struct __test_metadata *_metadata, struct rig *rig, bool flush)
+static void torture(struct __test_metadata *_metadata, struct rig *rig)
 {
 	struct torture_start how = {
 		.contexts = ALL_CONTEXTS, .min_len = sizeof(struct torture_record),
@@ -238,9 +244,9 @@ static void torture(struct __test_metadata *_metadata, struct rig *rig, bool flu
 	/* The limit is for a fault; a machine is not as slow as that. */
 	while (seconds() < begin + torture_ms() / 1e3 ||
 	       (!all_had_their_turn(rig) && seconds() < begin + 120)) {
-		usleep(flush ? 300 : 20000);
-		if (flush)
-			ioctl(rig->dev, TORTURE_FLUSH);
+		usleep(rig->meddle ? 300 : 20000);
+		if (rig->meddle)
+			ASSERT_EQ(ioctl(rig->dev, rig->meddle), 0);
 	}
 	ASSERT_EQ(ioctl(rig->dev, TORTURE_STOP), 0);
 	ASSERT_EQ(ioctl(rig->dev, TORTURE_CLOSE), 0);
@@ -303,7 +309,7 @@ static void check_row(struct __test_metadata *_metadata, struct rig *rig, const 
 				number_read += rig->readers[j].stream.seen[buffer]
 						       .count[c.cpu][c.context];
 		EXPECT_LE(number_read, c.accepted.records - c.tiny);
-		if (rig->flags & RELAY_MODE_NO_OVERWRITE)
+		if (rig->flags & RELAY_MODE_NO_OVERWRITE && rig->meddle != TORTURE_RESET)
 			EXPECT_EQ(number_read, c.accepted.records - c.tiny);
 	}
 	EXPECT_LE(tiny_read, tiny);
@@ -312,8 +318,11 @@ static void check_row(struct __test_metadata *_metadata, struct rig *rig, const 
 	EXPECT_SUM(column(text, row, "unread"), ((struct torture_sum){}));
 	add(&read, column(text, row, "overwritten"));
 	EXPECT_SUM(read, accepted);
-	EXPECT_SUM(column(text, row, rig->flags & RELAY_MODE_NO_OVERWRITE ? "overwritten" : "full"),
-		   ((struct torture_sum){}));
+	/* What a reset throws away counts as overwritten. */
+	if (!(rig->flags & RELAY_MODE_NO_OVERWRITE))
+		EXPECT_SUM(column(text, row, "full"), ((struct torture_sum){}));
+	else if (rig->meddle != TORTURE_RESET)
+		EXPECT_SUM(column(text, row, "overwritten"), ((struct torture_sum){}));
 	EXPECT_SUM(column(text, row, "full"), refused[TORTURE_ENOSPC]);
 	EXPECT_SUM(column(text, row, "too_big"), refused[TORTURE_EMSGSIZE]);
 	sum = column(text, row, "nested");
@@ -355,9 +364,9 @@ static void check_all(struct __test_metadata *_metadata, struct rig *rig)
 			check_reader(_metadata, rig, text, &rig->readers[i]);
 }
 
-static void run(struct __test_metadata *_metadata, struct rig *rig, bool flush)
+static void run(struct __test_metadata *_metadata, struct rig *rig)
 {
-	torture(_metadata, rig, flush);
+	torture(_metadata, rig);
 	check_all(_metadata, rig);
 	report(_metadata, rig);
 	EXPECT_TRUE(all_had_their_turn(rig));
@@ -366,14 +375,14 @@ static void run(struct __test_metadata *_metadata, struct rig *rig, bool flush)
 TEST_F_TIMEOUT(torture, a_reader_per_buffer, 300)
 {
 	add_buffer_readers(_metadata, &self->rig, BLOCKING | ALONE);
-	run(_metadata, &self->rig, false);
+	run(_metadata, &self->rig);
 }
 
 TEST_F_TIMEOUT(torture, whole_channel, 300)
 {
 	self->rig.max_len = variant->subbuf_size;
 	add_reader(_metadata, &self->rig, WHOLE, POLLING);
-	run(_metadata, &self->rig, false);
+	run(_metadata, &self->rig);
 }
 
 TEST_F_TIMEOUT(torture, shared_position, 300)
@@ -386,13 +395,22 @@ TEST_F_TIMEOUT(torture, shared_position, 300)
 	add_buffer_readers(_metadata, &self->rig, BLOCKING);
 	add_buffer_readers(_metadata, &self->rig, POLLING);
 	add_reader(_metadata, &self->rig, WHOLE, BLOCKING);
-	run(_metadata, &self->rig, false);
+	run(_metadata, &self->rig);
 }
 
 TEST_F_TIMEOUT(torture, flushes, 300)
 {
+	self->rig.meddle = TORTURE_FLUSH;
 	add_buffer_readers(_metadata, &self->rig, POLLING);
-	run(_metadata, &self->rig, true);
+	run(_metadata, &self->rig);
+}
+
+TEST_F_TIMEOUT(torture, resets, 300)
+{
+	self->rig.meddle = TORTURE_RESET;
+	add_buffer_readers(_metadata, &self->rig, POLLING);
+	add_reader(_metadata, &self->rig, WHOLE, OBSERVING | POLLING);
+	run(_metadata, &self->rig);
 }
 
 TEST_F_TIMEOUT(torture, observers, 300)
@@ -400,7 +418,7 @@ TEST_F_TIMEOUT(torture, observers, 300)
 	add_buffer_readers(_metadata, &self->rig, BLOCKING);
 	add_buffer_readers(_metadata, &self->rig, OBSERVING);
 	add_reader(_metadata, &self->rig, WHOLE, OBSERVING | POLLING);
-	run(_metadata, &self->rig, false);
+	run(_metadata, &self->rig);
 }
 
 TEST_HARNESS_MAIN
