@@ -34,7 +34,7 @@ SPLAT = re.compile(
     rb"|bad unlock balance|held lock freed|lock held when returning to user space"
     rb"|INFO: lockdep is turned off"
     rb"|refcount_t: |list_(?:add|del) corruption|detected buffer overflow"
-    rb"|unreferenced object|kmemleak: \d+ new suspected"
+    rb"|relayfs-guest: leak: "
 )
 SPLAT_LINES = 45
 LOG_TAIL = 30
