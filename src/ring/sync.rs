@@ -18,22 +18,43 @@
 //! loads, release stores and acquire-release read-modify-writes, never on dependencies.
 //!
 //! Under `cfg(loom)` the atomics are those of the model checker, and it is told who touches the
-//! ring's bytes ([`reads`], [`writes`]).
+//! ring's bytes ([`reads`], [`writes`]). So is KCSAN, the kernel's detector of data races: the
+//! compiler tells it of Rust's own accesses and atomics, but not of what `memcpy()` does, nor of
+//! an `asm!`. Not knowing the latter's ordering it would report races that are none, so on that
+//! kernel [`Owner`] uses the atomics of [`Shared`].
 
 #[cfg(loom)]
 pub(crate) use crate::checker::{reads, writes, AtomicU64, Ordering};
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(CONFIG_KCSAN)]
+extern "C" {
+    fn __tsan_read_range(at: *const u8, len: usize);
+    fn __tsan_write_range(at: *const u8, len: usize);
+}
+
 /// Says that `len` bytes at `at` are read now.
 #[cfg(not(loom))]
 #[inline(always)]
-pub(crate) fn reads(_at: *const u8, _len: usize) {}
+pub(crate) fn reads(_at: *const u8, _len: usize) {
+    #[cfg(CONFIG_KCSAN)]
+    // SAFETY: It looks at the addresses only.
+    unsafe {
+        __tsan_read_range(_at, _len)
+    };
+}
 
 /// Says that `len` bytes at `at` are written now.
 #[cfg(not(loom))]
 #[inline(always)]
-pub(crate) fn writes(_at: *const u8, _len: usize) {}
+pub(crate) fn writes(_at: *const u8, _len: usize) {
+    #[cfg(CONFIG_KCSAN)]
+    // SAFETY: It looks at the addresses only.
+    unsafe {
+        __tsan_write_range(_at, _len)
+    };
+}
 
 /// How a ring's words that only writers change are read, modified and written.
 pub(crate) trait Rmw {
@@ -84,7 +105,7 @@ impl Rmw for Shared {
     }
 }
 
-#[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, loom, CONFIG_KCSAN))))]
 impl Rmw for Owner {
     #[inline(always)]
     fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool {
@@ -160,7 +181,7 @@ impl Rmw for Owner {
     }
 }
 
-#[cfg(not(any(loom, all(target_arch = "x86_64", not(miri)))))]
+#[cfg(not(any(loom, all(target_arch = "x86_64", not(any(miri, CONFIG_KCSAN))))))]
 impl Rmw for Owner {
     #[inline(always)]
     fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool {

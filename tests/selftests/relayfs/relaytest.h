@@ -251,6 +251,27 @@ static inline double seconds(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+/*
+ * So much of an amount of work as RELAYTEST_SCALE says in percent: a kernel that checks each access
+ * is slow, and needs fewer of them.
+ */
+static inline unsigned int scaled(unsigned int amount)
+{
+	const char *scale = getenv("RELAYTEST_SCALE");
+	unsigned int part = scale ? amount * atoi(scale) / 100 : amount;
+
+	return part ? part : 1;
+}
+
+/* Returns at a later time by the kernel's clock, which may tick only every few milliseconds. */
+static inline void next_moment(void)
+{
+	double now = seconds();
+
+	while (seconds() == now)
+		;
+}
+
 /* A counter of a row ("cpu0", "total") of a channel's info file; -1 if there is none. */
 static inline int64_t info(const char *channel, const char *row, const char *key, bool bytes)
 {

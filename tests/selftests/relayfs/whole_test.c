@@ -32,6 +32,7 @@ TEST_F(whole, gives_all_cpus_in_order_of_time)
 	for (int round = 0; round < 3; round++) {
 		for (int cpu = n - 1; cpu >= 0; cpu--) {
 			ASSERT_EQ(pin_to_cpu(cpu), 0);
+			next_moment();
 			snprintf(b, sizeof(b), "%d.%d ", round, cpu);
 			ASSERT_EQ(chan_write(self->dev, self->id, b, strlen(b)), (long)strlen(b));
 			ASSERT_EQ(chan_flush(self->dev, self->id), 0);
