@@ -31,7 +31,8 @@ install:
 demo:
 	@tools/demo/run $(ARGS)
 
-##   test         unit tests on the host, then the selftests in QEMU (KERNEL=stock)
+##   test         unit tests on the host, then the selftests in QEMU
+##                (KERNEL=debug: with KASAN, lockdep, kmemleak; KERNEL=kcsan: data races)
 test:
 	@tests/run $(KERNEL)
 

@@ -138,9 +138,6 @@ unsafe fn copy_long(from: *const u8, to: *mut u8, len: usize) {
     not(any(miri, loom, CONFIG_KASAN, CONFIG_KCSAN))
 )))]
 unsafe fn copy_long(from: *const u8, to: *mut u8, len: usize) {
-    // What KCSAN does not see of `memcpy()`.
-    #[cfg(CONFIG_KCSAN)]
-    crate::ring::sync::writes(to, len);
     // SAFETY: As the caller promises.
     unsafe { core::ptr::copy_nonoverlapping(from, to, len) };
 }

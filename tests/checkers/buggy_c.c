@@ -12,15 +12,15 @@
 static int bug;
 module_param(bug, int, 0);
 
-/* What the compiler must not know. */
-static volatile int four = 4;
-static volatile int forty = 40;
+/* What the compiler must not know: READ_ONCE() them. */
+static int four = 4;
+static int forty = 40;
 
 static int rcu_without_lock(void)
 {
 	static int __rcu *pointer;
 
-	pr_info("%px\n", rcu_dereference(pointer));
+	pr_info("%p\n", rcu_dereference(pointer));
 	return 0;
 }
 
@@ -32,13 +32,13 @@ static int index_out_of_bounds(void)
 		int behind;
 	} data = {};
 
-	pr_info("%d\n", data.array[four]);
+	pr_info("%d\n", data.array[READ_ONCE(four)]);
 	return 0;
 }
 
 static int shift_out_of_bounds(void)
 {
-	pr_info("%d\n", 1 << forty);
+	pr_info("%d\n", 1 << READ_ONCE(forty));
 	return 0;
 }
 

@@ -16,7 +16,7 @@ use kernel::{new_mutex, new_spinlock, workqueue};
 module! {
     type: Buggy,
     name: "buggy_rust",
-    authors: ["The relayfs authors"],
+    authors: ["The relayfs developers"],
     description: "relayfs: deliberate bugs in Rust, to test the checkers",
     license: "GPL",
     params: {
@@ -84,7 +84,7 @@ fn locks() -> Result<Pin<KBox<Locks>>> {
         b <- new_spinlock!(0),
         sleeping <- new_mutex!(0),
     });
-    Ok(KBox::pin_init(init, GFP_KERNEL)?)
+    KBox::pin_init(init, GFP_KERNEL)
 }
 
 fn sleep_in_atomic() -> Result {

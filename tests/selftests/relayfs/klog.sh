@@ -20,9 +20,10 @@ if [ "$(cat /proc/sys/kernel/printk_devkmsg)" != on ]; then
 fi
 console=$(cut -f1 /proc/sys/kernel/printk)
 dmesg -n 1
-markers=10000
-cpus=$(grep -c ^processor /proc/cpuinfo)
 writers=4
+# Less where the kernel is slow; still more than the small buffers below hold.
+markers=$((writers * 2500 * ${RELAYTEST_SCALE:-100} / 100))
+cpus=$(grep -c ^processor /proc/cpuinfo)
 
 # write_markers TAG: from four processes, one per CPU if there are as many
 write_markers() {
@@ -60,7 +61,7 @@ check "nothing unread" equal "$(counter klog unread)" 0
 check "produced = read" equal "$(counter klog produced)" "$(counter klog read)"
 rmmod klog
 wait $reader 2>/dev/null
-check "10000 markers arrived" equal "$(grep -c 'large-[0-9]*-[0-9]*-$' "$t/all")" $markers
+check "all markers arrived" equal "$(grep -c 'large-[0-9]*-[0-9]*-$' "$t/all")" $markers
 check "each exactly once" equal \
 	"$(grep -o 'large-[0-9]*-[0-9]*-$' "$t/all" | sort -u | wc -l)" $markers
 check "in order for each writer" sh -c "

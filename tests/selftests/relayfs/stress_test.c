@@ -96,7 +96,7 @@ static void *write_all(void *arg)
 	uint32_t next = 0;
 
 	pin_to_cpu(w->cpu);
-	for (int i = 0; i < CALLS; i++) {
+	for (unsigned int i = 0; i < scaled(CALLS); i++) {
 		struct relaytest_pattern p = { .id = w->id, .cpu = w->cpu, .context = w->context,
 					       .count = COUNT, .len = 16 + (i * 37 + w->cpu) % 300,
 					       .writer = w->writer, .first = next };
@@ -196,7 +196,7 @@ TEST_F(stress, every_byte_and_every_count)
 
 		pthread_join(writers[i].thread, NULL);
 		ASSERT_EQ(writers[i].error, 0);
-		EXPECT_EQ(writers[i].written + writers[i].failed, CALLS * COUNT);
+		EXPECT_EQ(writers[i].written + writers[i].failed, scaled(CALLS) * COUNT);
 		written[file] += writers[i].written;
 		bytes[file] += writers[i].bytes;
 		failed += writers[i].failed;
