@@ -134,7 +134,7 @@ FIXTURE_VARIANT(fault_open)
 FIXTURE_VARIANT_ADD(fault_open, per_cpu)
 {
 	.path = "faulty",
-	.attr = { .subbuf_size = 4096, .n_subbufs = 16 },
+	.attr = { .subbuf_size = 4096, .n_subbufs = 4 },
 };
 
 FIXTURE_VARIANT_ADD(fault_open, global)
@@ -190,9 +190,9 @@ TEST_F(fault, memory_is_given_back)
 {
 	struct opening o = {
 		.dev = self->dev, .path = "faulty",
-		.attr = { .subbuf_size = 1 << 18, .n_subbufs = 16 },
+		.attr = { .subbuf_size = 1 << 16, .n_subbufs = 64 / cpus() },
 	};
-	long kb = (long)cpus() * 16 << 8, before, at_stake = 0;
+	long kb = (long)cpus() * o.attr.n_subbufs << 6, before, at_stake = 0;
 	int fd = fault_arm(MOST_FAULTS * 10), places, failed = 0;
 
 	ASSERT_EQ(open_channel(&o), 0);

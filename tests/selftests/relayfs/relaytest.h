@@ -25,6 +25,10 @@
 
 #include "kselftest_harness.h"
 
+/* Only what hangs is to end by time: 30 seconds are little for an emulated, checking kernel. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	600
+
 #define MOUNT		"/sys/kernel/relay"
 #define PAGE		4096
 
