@@ -171,11 +171,12 @@ static void write_in_place(struct torture_cpu *cpu, u32 context, struct torture_
 	head->after = draw_ticket(cpu);
 	WARN_ON_ONCE(preemptible());
 	memset(slot.data, NOT_WRITTEN, min(slot.len, sizeof(*head)));
-	cpu->open++;
+	/* Marked, as an NMI may come in between: it leaves the count as it was. */
+	WRITE_ONCE(cpu->open, READ_ONCE(cpu->open) + 1);
 	/* From here to the end others write, on this CPU too. */
 	while (draw(w, 2))
 		disturb(cpu, w);
-	if (cpu->open < MAX_OPEN && draw(w, 4) == 0)
+	if (READ_ONCE(cpu->open) < MAX_OPEN && draw(w, 4) == 0)
 		write_one(cpu, context);
 	if (draw(w, 4) == 0) {
 		relay_discard(&slot);
@@ -187,7 +188,7 @@ static void write_in_place(struct torture_cpu *cpu, u32 context, struct torture_
 		relay_commit(&slot);
 		account(w, 0, head->len);
 	}
-	cpu->open--;
+	WRITE_ONCE(cpu->open, READ_ONCE(cpu->open) - 1);
 }
 
 static void write_one(struct torture_cpu *cpu, u32 context)
@@ -200,11 +201,12 @@ static void write_one(struct torture_cpu *cpu, u32 context)
 		.context = context,
 		.number = w->number++,
 	};
+	u32 open = READ_ONCE(cpu->open);
 	long ret;
 
-	if (cpu->open) {
+	if (open) {
 		w->counts.nested++;
-		w->counts.deepest = max_t(u64, w->counts.deepest, cpu->open);
+		w->counts.deepest = max_t(u64, w->counts.deepest, open);
 	}
 	head.before = draw_ticket(cpu);
 	if (draw(w, 2)) {
