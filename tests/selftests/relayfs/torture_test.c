@@ -4,8 +4,8 @@
  * byte is checked, and at the end each count: what was accepted was read or is counted as
  * overwritten, what was refused is counted by cause.
  *
- * TORTURE_MS: how long each case writes at least, 500 if not set, less on slow kernels; longer, if by
- * then some context has not had its turn.
+ * TORTURE_MS: how long each case writes at least, 500 if not set, less on slow kernels; longer, if
+ * by then some context has not had its turn.
  */
 
 #include "torture_check.h"
