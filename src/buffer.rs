@@ -1,170 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory of one ring, and the ring in it.
-//!
-//! Meta and data pages are single pages from the CPU's own node, so that a large buffer needs no
-//! contiguous memory and the pages can be mapped by user space one by one. For the kernel they are
-//! mapped linearly with `vmap()`, so that a write costs no page lookup.
-//! `Documentation/design/memory.rst` says what that costs instead.
+//! One ring, and all that belongs to it: its pages, its readers' place, and how they are told.
 
 use crate::bindings as local;
 use crate::channel::Hub;
+use crate::kind::{with_ring, Kind};
 use crate::lock::{RawGuard, RawLock};
-use crate::memory::Reservation;
+use crate::pages::Pages;
 use crate::percpu::Pinned;
 use crate::reader::Position;
 use crate::ring::{About, Committed, Geometry, Head, Locked, Owner, Ring, Shared, Spec, Subbuf};
 use crate::wake::{OnSignal, Signal, WaitQueue};
 use crate::watermark::{Watermark, Wish};
-use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kernel::bindings;
-use kernel::error::to_result;
 use kernel::interrupt::LocalInterruptDisabled;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
 use kernel::sync::Arc;
-
-/// Whole pages, mapped linearly for the kernel.
-///
-/// # Invariants
-///
-/// `pages` are allocated, zeroed when allocated, and `base` maps them in order.
-pub(crate) struct Pages {
-    // After the mapping, which goes in `drop()`.
-    pages: PageList,
-    base: NonNull<u8>,
-    // After the pages.
-    _reserved: Reservation,
-}
-
-// SAFETY: It owns the pages; what is in them is synchronised by the ring.
-unsafe impl Send for Pages {}
-// SAFETY: As above.
-unsafe impl Sync for Pages {}
-
-/// Allocated pages.
-struct PageList(KVVec<NonNull<bindings::page>>);
-
-impl Drop for PageList {
-    fn drop(&mut self) {
-        for page in &self.0 {
-            // SAFETY: Allocated by `Pages::new()`; this drops its reference. Mappings of user space
-            // hold references of their own.
-            unsafe { bindings::__free_pages(page.as_ptr(), 0) };
-            // SAFETY: Process context. Being killed is no reason to stop.
-            unsafe { local::relayfs_helper_may_go_on() };
-        }
-    }
-}
-
-impl Pages {
-    /// `count` zeroed pages, from `node` if it has them. `EINTR` if the task is killed meanwhile.
-    fn new(count: usize, node: i32) -> Result<Self> {
-        let reserved = Reservation::new(count)?;
-        let mut pages = PageList(KVVec::with_capacity(count, GFP_KERNEL)?);
-        while pages.0.len() < count {
-            // SAFETY: Process context.
-            if !unsafe { local::relayfs_helper_may_go_on() } {
-                return Err(EINTR);
-            }
-            // SAFETY: Sleeping is allowed.
-            let page = unsafe { local::relayfs_helper_alloc_page(node) };
-            pages
-                .0
-                .push(NonNull::new(page).ok_or(ENOMEM)?, GFP_KERNEL)?;
-        }
-        // SAFETY: The array holds `count` pages.
-        let base = unsafe { local::relayfs_helper_vmap(pages.0.as_mut_ptr().cast(), count as u32) };
-        let base = NonNull::new(base.cast()).ok_or(ENOMEM)?;
-        // INVARIANT: As just done.
-        Ok(Self {
-            pages,
-            base,
-            _reserved: reserved,
-        })
-    }
-
-    /// Length in bytes.
-    pub(crate) fn len(&self) -> usize {
-        self.pages.0.len().wrapping_mul(PAGE_SIZE)
-    }
-
-    /// Maps the first `count` pages at the start of `vma`.
-    ///
-    /// # Safety
-    ///
-    /// `vma` must be a mapping being set up, at least that long.
-    pub(crate) unsafe fn map(&self, vma: *mut bindings::vm_area_struct, count: usize) -> Result {
-        let mut left = count.min(self.pages.0.len());
-        // SAFETY: `vma` is valid; the array is only read, and holds at least `left` pages.
-        to_result(unsafe {
-            bindings::vm_insert_pages(
-                vma,
-                (*vma).__bindgen_anon_1.__bindgen_anon_1.vm_start,
-                self.pages.0.as_ptr().cast_mut().cast(),
-                (&raw mut left).cast(),
-            )
-        })
-    }
-}
-
-impl Drop for Pages {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants; nobody uses the mapping any more.
-        unsafe { local::vunmap(self.base.as_ptr().cast()) };
-    }
-}
-
-/// How a buffer is written: who may, and what keeps writers apart.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// By one CPU, without a lock.
-    PerCpu,
-    /// By all CPUs, without a lock.
-    Global,
-    /// By one CPU, with interrupts off.
-    PerCpuLocked,
-    /// By all CPUs, one at a time.
-    GlobalLocked,
-}
-
-impl Kind {
-    /// Writers need what an NMI cannot wait for.
-    pub(crate) fn is_locking(self) -> bool {
-        matches!(self, Self::PerCpuLocked | Self::GlobalLocked)
-    }
-}
-
-/// Evaluates `$body` with `$ring` being the ring of `$buffer` as its writers use it, under the lock they
-/// take, if any. To be used on the owning CPU, if there is one, pinned, and not in an NMI if the kind is
-/// locking.
-macro_rules! with_ring {
-    ($buffer:expr, |$ring:ident| $body:expr) => {
-        match $buffer.kind() {
-            $crate::buffer::Kind::PerCpu => {
-                let $ring = $buffer.ring();
-                $body
-            }
-            $crate::buffer::Kind::Global => {
-                let $ring = $buffer.shared();
-                $body
-            }
-            $crate::buffer::Kind::PerCpuLocked => {
-                let _irqs_off = kernel::interrupt::local_interrupt_disable();
-                let $ring = $buffer.locked();
-                $body
-            }
-            $crate::buffer::Kind::GlobalLocked => {
-                let irqs_off = kernel::interrupt::local_interrupt_disable();
-                let _locked = $buffer.lock(&irqs_off);
-                let $ring = $buffer.locked();
-                $body
-            }
-        }
-    };
-}
-pub(crate) use with_ring;
 
 /// What tells apart the buffers of a channel.
 #[derive(Clone, Copy)]
@@ -251,7 +104,7 @@ impl Buffer {
         let reserves = shape.spec.reserves();
         let data_offset = data_offset(geo);
         let pages = Pages::new(page_count(geo), place.node)?;
-        let head = pages.base.cast::<Head>();
+        let head = pages.base().cast::<Head>();
         // SAFETY: The meta pages are zeroed, ours alone, aligned and large enough.
         unsafe {
             (&raw mut (*head.as_ptr()).about).write(About {
@@ -272,8 +125,8 @@ impl Buffer {
         // SAFETY: Both are inside the pages.
         let (subbufs, data) = unsafe {
             (
-                pages.base.add(size_of::<Head>()).cast::<Subbuf>(),
-                pages.base.add(data_offset),
+                pages.base().add(size_of::<Head>()).cast::<Subbuf>(),
+                pages.base().add(data_offset),
             )
         };
         // SAFETY: The memory is zeroed, large enough and lives as long as the buffer. Writers reach

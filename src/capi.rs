@@ -4,8 +4,9 @@
 //! The contract of each function is in `include/linux/relayfs_fs.h`.
 
 use crate::bindings as local;
-use crate::buffer::{with_ring, Buffer, Kind};
+use crate::buffer::Buffer;
 use crate::channel::{config::Config, Channel, Reserved};
+use crate::kind::{with_ring, Kind};
 use crate::percpu::Pinned;
 use crate::ring::{Added, Slot};
 use core::mem;

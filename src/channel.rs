@@ -2,7 +2,8 @@
 
 //! Channels: what a client opens, writes and closes.
 
-use crate::buffer::{page_count, Buffer, Kind, Place};
+use crate::buffer::{page_count, Buffer, Place};
+use crate::kind::Kind;
 use crate::memory;
 use crate::percpu::{online_cpus, possible_cpus, PerCpu};
 use crate::reader::{claims::Claims, Merge};

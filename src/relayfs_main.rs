@@ -5,9 +5,9 @@
 //! The rooms, from the bottom up; each may call those above it in this list:
 //!
 //! * [`ring`]: one lock-free ring, pure: no kernel types, also built and tested on the host.
-//! * [`percpu`], [`lock`], [`wake`], [`watermark`], [`memory`], [`buffer`]: what a ring needs from the
-//!   kernel: the CPU it belongs to, what keeps writers apart, how sleeping readers learn of data, when,
-//!   and memory, as far as the limit allows.
+//! * [`percpu`], [`lock`], [`kind`], [`wake`], [`watermark`], [`memory`], [`pages`], [`buffer`]: what a
+//!   ring needs from the kernel: the CPU it belongs to, what keeps writers apart, how sleeping readers
+//!   learn of data, when, and memory, as far as the limit allows.
 //! * [`channel`]: a client's set of buffers, its attributes and its life.
 //! * [`reader`]: what an open file has read of a channel.
 //! * [`vfs`]: mount, directories, files, mappings.
@@ -19,8 +19,10 @@ mod bindings;
 mod buffer;
 mod capi;
 mod channel;
+mod kind;
 mod lock;
 mod memory;
+mod pages;
 mod percpu;
 mod reader;
 mod ring;

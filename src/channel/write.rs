@@ -7,7 +7,8 @@
 //! anyway keeps the straight line free of all others.
 
 use super::Channel;
-use crate::buffer::{with_ring, Buffer, Kind};
+use crate::buffer::Buffer;
+use crate::kind::{with_ring, Kind};
 use crate::lock;
 use crate::percpu::Pinned;
 use crate::ring::{Added, Cause, Committed, Ring, Rmw, Slot, LONG_COPY, WORD};

@@ -3,7 +3,7 @@
 //! Mappings of a buffer: meta pages and data, read-only.
 
 use super::{file, StaticOps};
-use crate::buffer::Pages;
+use crate::pages::Pages;
 use crate::reader::descriptor::Descriptor;
 use kernel::bindings;
 use kernel::mm::virt::VmaNew;
