@@ -73,14 +73,25 @@ impl Config {
         } else {
             RELAY_SCHEME_LOCKLESS
         };
-        if attr.size as usize != size_of::<rchan_attr>()
-            || attr.flags & !KNOWN != 0
+        if attr.flags & !KNOWN != 0
             || attr.mode & !0o444 != 0
             || attr.reserved != 0
             || attr.reserved2 != 0
             || attr.flush_interval_ms > MAX_FLUSH_MS
         {
             return Err(EINVAL);
+        }
+        // What is declared and cannot be done yet.
+        if attr.resize_min != 0
+            || attr.resize_max != 0
+            || attr.shrink_idle_ms != 0
+            || attr.node != 0
+            || !attr.init_buf.is_null()
+            || attr.init_buf_size != 0
+            || !attr.callbacks.is_null()
+            || !attr.schema.is_null()
+        {
+            return Err(EOPNOTSUPP);
         }
         let delivery = one_of(
             attr.flags,

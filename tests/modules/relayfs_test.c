@@ -32,24 +32,30 @@ static struct rchan *find(struct session *s, u32 id)
 	return id < MAX_CHANNELS ? READ_ONCE(s->chans[id]) : NULL;
 }
 
+static_assert(sizeof(struct rchan_attr) == RELAYTEST_ATTR_SIZE);
+
 static int do_open(struct session *s, struct relaytest_open *o)
 {
-	struct rchan_attr attr = {
-		.size = o->attr_size ? : sizeof(attr),
-		.flags = o->flags,
-		.subbuf_size = o->subbuf_size,
-		.n_subbufs = o->n_subbufs,
-		.mode = o->mode,
-		.uid = o->uid,
-		.gid = o->gid,
-		.flush_interval_ms = o->flush_interval_ms,
-		.reserved = o->reserved,
-		.start_reserve = o->start_reserve,
-		.end_reserve = o->end_reserve,
-		.channel_start_reserve = o->channel_start_reserve,
-		.watermark = o->watermark,
-		.watermark_unit = o->watermark_unit,
-		.private_data = s,
+	struct {
+		struct rchan_attr attr;
+		u64 more;
+	} given = {
+		.attr.size = o->attr_size ? : sizeof(given.attr),
+		.attr.flags = o->flags,
+		.attr.subbuf_size = o->subbuf_size,
+		.attr.n_subbufs = o->n_subbufs,
+		.attr.mode = o->mode,
+		.attr.uid = o->uid,
+		.attr.gid = o->gid,
+		.attr.flush_interval_ms = o->flush_interval_ms,
+		.attr.reserved = o->reserved,
+		.attr.start_reserve = o->start_reserve,
+		.attr.end_reserve = o->end_reserve,
+		.attr.channel_start_reserve = o->channel_start_reserve,
+		.attr.watermark = o->watermark,
+		.attr.watermark_unit = o->watermark_unit,
+		.attr.private_data = s,
+		.more = o->attr_more,
 	};
 	struct rchan *chan;
 	char *path = NULL;
@@ -64,7 +70,7 @@ static int do_open(struct session *s, struct relaytest_open *o)
 		if (IS_ERR(path))
 			return PTR_ERR(path);
 	}
-	chan = relay_open(path, o->attr_size == ~0u ? NULL : &attr);
+	chan = relay_open(path, o->attr_size == ~0u ? NULL : &given.attr);
 	kfree(path);
 	last_open = PTR_ERR_OR_ZERO(chan);
 	if (IS_ERR(chan))

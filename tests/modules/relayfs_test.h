@@ -27,7 +27,12 @@ struct relaytest_open {
 	__u32 start_reserve;
 	__u32 end_reserve;
 	__u32 channel_start_reserve;
+	__u32 attr_more;	/* what stands behind the attributes we know */
+	__u32 pad;
 };
+
+/* sizeof(struct rchan_attr); the module asserts it. */
+#define RELAYTEST_ATTR_SIZE	120
 
 /* Bytes as they are, one record. */
 struct relaytest_write {

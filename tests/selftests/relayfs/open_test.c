@@ -168,7 +168,9 @@ TEST_F(open, bad_attributes)
 		{ .mode = 01444 },
 		{ .reserved = 1 },
 		{ .attr_size = 8 },
-		{ .attr_size = 4096 },
+		{ .attr_size = 44 },
+		{ .attr_size = 52 },
+		{ .attr_size = 4104 },
 		{ .flush_interval_ms = 60001 },
 	};
 
@@ -177,6 +179,25 @@ TEST_F(open, bad_attributes)
 			TH_LOG("case %zu", i);
 	}
 	EXPECT_FALSE(file_exists("bad"));
+}
+
+TEST_F(open, clients_of_an_older_and_a_newer_header_work)
+{
+	const __u32 first = 48, newer = RELAYTEST_ATTR_SIZE + 8;
+	int id;
+
+	/* What the first version did not have is not looked at. */
+	id = chan_open_attr(self->dev, "old",
+			    (struct relaytest_open){ .attr_size = first, .start_reserve = ~0u });
+	ASSERT_GE(id, 0);
+	EXPECT_EQ(chan_close(self->dev, id), 0);
+	id = chan_open_attr(self->dev, "new", (struct relaytest_open){ .attr_size = newer });
+	ASSERT_GE(id, 0);
+	EXPECT_EQ(chan_close(self->dev, id), 0);
+	EXPECT_EQ(chan_open_attr(self->dev, "new",
+				 (struct relaytest_open){ .attr_size = newer, .attr_more = 1 }),
+		  -E2BIG);
+	EXPECT_FALSE(file_exists("new"));
 }
 
 TEST_F(open, too_much_memory_is_enomem_and_leaves_nothing)

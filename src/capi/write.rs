@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writing: `include/linux/relayfs/write.h`.
+
+use super::channel;
+use crate::bindings as local;
+use crate::buffer::Buffer;
+use crate::channel::{Channel, Reserved};
+use crate::kind::{with_ring, Kind};
+use crate::percpu::Pinned;
+use crate::ring::{Added, Slot};
+use core::mem;
+use kernel::ffi::c_void;
+use kernel::sync::ArcBorrow;
+
+/// # Safety
+///
+/// `chan` must be open, `data` valid for reads of `len` bytes unless that is more than a sub-buffer.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_write(
+    chan: *mut local::rchan,
+    data: *const c_void,
+    len: usize,
+) -> isize {
+    // SAFETY: As the caller promises.
+    unsafe { channel(chan).write(data.cast(), len) }
+}
+
+/// # Safety
+///
+/// As for [`relayfs_write`]; process context.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_write_wait(
+    chan: *mut local::rchan,
+    data: *const c_void,
+    len: usize,
+    timeout: isize,
+) -> isize {
+    // SAFETY: As the caller promises.
+    let result = unsafe {
+        let channel = ArcBorrow::from_raw(chan.cast_const().cast::<Channel>());
+        channel.write_wait(data.cast(), len, timeout.max(0) as usize)
+    };
+    match result {
+        Ok(len) => len as isize,
+        Err(error) => error.to_errno() as isize,
+    }
+}
+
+/// # Safety
+///
+/// `chan` must be open, `slot` valid for writes.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_reserve(
+    chan: *mut local::rchan,
+    len: usize,
+    slot: *mut local::relay_slot,
+) -> i32 {
+    let pinned = Pinned::new();
+    // SAFETY: As the caller promises.
+    let channel = unsafe { channel(chan) };
+    let Some(reserved) = channel.try_reserve_fast(&pinned, len) else {
+        // SAFETY: As the caller promises.
+        return unsafe { reserve_slow(channel, pinned, len, slot) };
+    };
+    // SAFETY: As the caller promises.
+    unsafe { hand_out(slot, len, reserved) };
+    // Preemption stays off until the slot is ended.
+    mem::forget(pinned);
+    0
+}
+
+/// # Safety
+///
+/// `slot` must be valid for writes.
+#[inline(never)]
+unsafe fn reserve_slow(
+    channel: &Channel,
+    pinned: Pinned,
+    len: usize,
+    slot: *mut local::relay_slot,
+) -> i32 {
+    if len == 0 {
+        // SAFETY: As the caller promises.
+        unsafe { slot.write(Default::default()) };
+    } else {
+        match channel.reserve(&pinned, len) {
+            // SAFETY: As the caller promises.
+            Ok(reserved) => unsafe { hand_out(slot, len, reserved) },
+            Err(error) => return error.to_errno(),
+        }
+    }
+    mem::forget(pinned);
+    0
+}
+
+/// Tells the client where to write, and the end of the slot what to end.
+///
+/// # Safety
+///
+/// `slot` must be valid for writes.
+#[inline(always)]
+unsafe fn hand_out(slot: *mut local::relay_slot, len: usize, reserved: Reserved<'_>) {
+    let Reserved { buffer, slot: own } = reserved;
+    let out = local::relay_slot {
+        data: buffer.ring().address(own.pos).cast(),
+        len,
+        buf: core::ptr::from_ref(buffer).cast_mut().cast(),
+        pos: own.pos,
+        reserved_len: own.len,
+    };
+    // SAFETY: As the caller promises.
+    unsafe { slot.write(out) };
+}
+
+/// Takes apart what [`relayfs_reserve`] filled in: the guard, and buffer and slot unless it is empty.
+///
+/// # Safety
+///
+/// `slot` must be from a successful [`relayfs_reserve`] in this context, and not have been ended.
+#[inline(always)]
+unsafe fn end<'a>(slot: *mut local::relay_slot) -> (Pinned, Option<(&'a Buffer, Slot)>) {
+    // SAFETY: As the caller promises. The buffer lives as long as the channel, which its client
+    // keeps open while it has a slot.
+    unsafe {
+        let pinned = Pinned::taken_over();
+        let slot = &*slot;
+        let buffer = slot.buf.cast::<Buffer>().as_ref();
+        // INVARIANT: The slot is the one reserved.
+        let inner = buffer.map(|buffer| {
+            let slot = Slot {
+                pos: slot.pos,
+                len: slot.reserved_len,
+            };
+            (buffer, slot)
+        });
+        (pinned, inner)
+    }
+}
+
+/// # Safety
+///
+/// `slot` must be from a successful [`relayfs_reserve`] in this context, and not have been ended.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_commit(slot: *mut local::relay_slot) {
+    // SAFETY: As the caller promises.
+    let (pinned, inner) = unsafe { end(slot) };
+    // SAFETY: As the caller promises.
+    let len = unsafe { (*slot).len } as u64;
+    if let Some((buffer, slot)) = inner {
+        // The straight line; all else is called last, so that nothing need be saved for it.
+        if buffer.kind() != Kind::PerCpu || slot.len != len {
+            return commit_slow(pinned, buffer, slot, len);
+        }
+        if let Added::Look(now) = buffer.ring().commit_quietly(slot) {
+            return committed_loudly(pinned, buffer, now);
+        }
+    }
+    pinned.release_and_return(0);
+}
+
+#[inline(never)]
+fn commit_slow(_pinned: Pinned, buffer: &Buffer, slot: Slot, len: u64) {
+    let committed = with_ring!(buffer, |ring| ring.commit_discardable(slot, len));
+    buffer.notify(committed);
+}
+
+#[cold]
+#[inline(never)]
+fn committed_loudly(_pinned: Pinned, buffer: &Buffer, now: u64) {
+    buffer.notify(buffer.ring().added(Added::Look(now)));
+}
+
+/// # Safety
+///
+/// `slot` must be from a successful [`relayfs_reserve`] in this context, and not have been ended.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_discard(slot: *mut local::relay_slot) {
+    // SAFETY: As the caller promises.
+    let (_pinned, inner) = unsafe { end(slot) };
+    if let Some((buffer, slot)) = inner {
+        let committed = with_ring!(buffer, |ring| ring.discard(slot));
+        buffer.notify(committed);
+    }
+}
