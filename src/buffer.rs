@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One ring, and all that belongs to it: its pages, its readers' place, and how they are told.
+//! The buffer of a CPU, or of all: what its readers know. What they read lies in its store.
 
 use crate::bindings as local;
 use crate::channel::Hub;
-use crate::kind::{with_ring, Kind};
-use crate::lock::{RawGuard, RawLock};
-use crate::pages::Pages;
-use crate::percpu::Pinned;
+use crate::lock::Guarded;
 use crate::reader::Position;
-use crate::ring::{About, Committed, Geometry, Head, Locked, Owner, Ring, Shared, Spec, Subbuf};
-use crate::wake::{OnSignal, Signal, WaitQueue};
-use crate::watermark::{Watermark, Wish};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use crate::ring::{Delivery, Geometry, Spec};
+use crate::watermark::Watermark;
 use kernel::bindings;
-use kernel::interrupt::LocalInterruptDisabled;
-use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
 use kernel::sync::Arc;
+
+mod bell;
+mod store;
+
+pub(crate) use bell::Bell;
+pub(crate) use store::{page_count, Store};
 
 /// What tells apart the buffers of a channel.
 #[derive(Clone, Copy)]
@@ -58,146 +57,38 @@ pub(crate) struct Shape {
     pub(crate) flags: u32,
 }
 
-/// One ring with all that belongs to it.
-///
-/// # Invariants
-///
-/// The ring is only written as [`with_ring!`] gives it, according to the kind.
-#[pin_data(PinnedDrop)]
+/// A buffer.
+#[pin_data]
 pub(crate) struct Buffer {
-    ring: Ring<Owner>,
     place: Place,
-    kind: Kind,
+    bell: Arc<Bell>,
+    /// Not for writers: they have a pointer of their own.
     #[pin]
-    lock: RawLock,
-    pub(crate) hub: Arc<Hub>,
-    pages: Pages,
-    #[pin]
-    pub(crate) wait: WaitQueue,
-    #[pin]
-    signal: Signal<Buffer>,
-    /// What those who wait wish for.
-    pub(crate) wish: Wish,
-    /// Mappings of all of it.
-    pub(crate) mapped: AtomicUsize,
+    stores: Guarded<Stores>,
     /// The position all who consume share.
     #[pin]
     pub(crate) consumer: Position,
 }
 
-/// Bytes of meta pages in front of the data.
-fn data_offset(geo: Geometry) -> usize {
-    let subbufs = (geo.n_subbufs() as usize).wrapping_mul(size_of::<Subbuf>());
-    // At most 2^18 sub-buffers: this does not wrap.
-    let meta = size_of::<Head>().wrapping_add(subbufs);
-    meta.wrapping_add(PAGE_SIZE.wrapping_sub(1)) & !PAGE_SIZE.wrapping_sub(1)
-}
-
-/// Pages of one buffer, meta and data. Does not wrap: a ring is at most 2^40 bytes.
-pub(crate) fn page_count(geo: Geometry) -> usize {
-    data_offset(geo).wrapping_add(geo.ring_size() as usize) / PAGE_SIZE
+/// Where a buffer's data is.
+struct Stores {
+    /// What is written to.
+    current: Arc<Store>,
 }
 
 impl Buffer {
     pub(crate) fn new(shape: Shape, place: Place, hub: Arc<Hub>) -> Result<Arc<Self>> {
-        let geo = shape.spec.geo();
-        let reserves = shape.spec.reserves();
-        let data_offset = data_offset(geo);
-        let pages = Pages::new(page_count(geo), place.node)?;
-        let head = pages.base().cast::<Head>();
-        // SAFETY: The meta pages are zeroed, ours alone, aligned and large enough.
-        unsafe {
-            (&raw mut (*head.as_ptr()).about).write(About {
-                magic: local::RELAYFS_MAGIC,
-                version: local::RELAYFS_META_VERSION,
-                data_offset: data_offset as u64,
-                subbuf_size: geo.subbuf_size(),
-                n_subbufs: geo.n_subbufs() as u32,
-                desc_size: size_of::<Subbuf>() as u32,
-                cpu: place.cpu.unwrap_or(u32::MAX),
-                flags: shape.flags,
-                generation: 0,
-                start_reserve: reserves.start,
-                end_reserve: reserves.end,
-                reserved: [0; 9],
-            });
-        }
-        // SAFETY: Both are inside the pages.
-        let (subbufs, data) = unsafe {
-            (
-                pages.base().add(size_of::<Head>()).cast::<Subbuf>(),
-                pages.base().add(data_offset),
-            )
-        };
-        // SAFETY: The memory is zeroed, large enough and lives as long as the buffer. Writers reach
-        // a CPU's ring only through `PerCpu::here()`, that is on the CPU and pinned.
-        let ring = unsafe { Ring::new(head, subbufs, data, shape.spec) };
-        let kind = match (place.cpu, shape.locking) {
-            (Some(_), false) => Kind::PerCpu,
-            (None, false) => Kind::Global,
-            (Some(_), true) => Kind::PerCpuLocked,
-            (None, true) => Kind::GlobalLocked,
-        };
-        let buffer = Arc::pin_init(
+        let bell = Bell::new(hub)?;
+        let current = Store::new(shape, place, bell.clone())?;
+        Arc::pin_init(
             pin_init!(Self {
-                ring,
                 place,
-                kind,
-                lock <- RawLock::new(),
-                hub,
-                pages,
-                wait <- WaitQueue::new(),
-                signal <- Signal::new(),
-                wish: Wish::new(),
-                mapped: AtomicUsize::new(0),
+                bell,
+                stores <- Guarded::new(Stores { current }),
                 consumer <- Position::new(true),
             }),
             GFP_KERNEL,
-        )?;
-        // SAFETY: The signal is a field of the buffer, and nobody can raise it yet.
-        unsafe { buffer.signal.set_owner(&*buffer) };
-        Ok(buffer)
-    }
-
-    #[inline(always)]
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    pub(crate) fn geo(&self) -> Geometry {
-        self.ring.geometry()
-    }
-
-    /// The ring, for its readers and for writers on the owning CPU.
-    #[inline(always)]
-    pub(crate) fn ring(&self) -> &Ring<Owner> {
-        &self.ring
-    }
-
-    /// The ring as writers of all CPUs use it.
-    #[inline(always)]
-    pub(crate) fn shared(&self) -> &Ring<Shared> {
-        // SAFETY: The type parameter of `Ring`, which is `repr(C)`, chooses instructions only.
-        unsafe { &*core::ptr::from_ref(&self.ring).cast() }
-    }
-
-    /// The ring as writers use it who hold the lock.
-    pub(crate) fn locked(&self) -> &Ring<Locked> {
-        // SAFETY: As above.
-        unsafe { &*core::ptr::from_ref(&self.ring).cast() }
-    }
-
-    /// Keeps other CPUs from writing.
-    pub(crate) fn lock<'a>(&'a self, irqs_off: &'a LocalInterruptDisabled) -> RawGuard<'a> {
-        self.lock.lock(irqs_off)
-    }
-
-    pub(crate) fn place(&self) -> Place {
-        self.place
-    }
-
-    pub(crate) fn hub(&self) -> &Hub {
-        &self.hub
+        )
     }
 
     /// Its number among the buffers of its channel: that of its CPU.
@@ -205,112 +96,58 @@ impl Buffer {
         self.place.cpu.unwrap_or(0)
     }
 
-    pub(crate) fn pages(&self) -> &Pages {
-        &self.pages
+    /// How its readers are told.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
     }
 
-    /// Tells sleeping readers, if there are any. Any context.
-    #[inline(always)]
-    pub(crate) fn notify(&self, committed: Committed) {
-        if committed == Committed::Notify {
-            self.notify_slow();
-        }
+    /// What is written to now. Process context: who drops it may be the last.
+    pub(crate) fn current(&self) -> Arc<Store> {
+        self.stores.with(|stores| stores.current.clone())
     }
 
-    #[cold]
-    #[inline(never)]
-    fn notify_slow(&self) {
-        if self.wish.take_if_reached(|| self.ring.written_pos()) {
-            self.signal.raise();
-        }
+    /// Does `f`, which is short, with what is written to now. Any context but NMI.
+    pub(crate) fn with_current<T>(&self, f: impl FnOnce(&Store) -> T) -> T {
+        self.stores.with(|stores| f(&stores.current))
     }
 
-    /// Tells sleeping readers of what there is, whatever their watermark. Any context.
-    #[cold]
-    pub(crate) fn urge(&self) {
-        if self.wish.take_if(|from| self.ring.has_data_after(from)) {
-            self.wish.urge();
-            self.signal.raise();
-        }
+    pub(crate) fn geo(&self) -> Geometry {
+        self.with_current(Store::geo)
     }
 
-    /// Wakes pollers if there is something for them; others have a clock of their own. Says whether
-    /// somebody goes on waiting. Not from NMI.
+    /// Where the next record will be reserved. Any context but NMI.
+    pub(crate) fn written_pos(&self) -> u64 {
+        self.with_current(|store| store.ring().written_pos())
+    }
+
+    /// Where a reader that has come to `pos` goes on. Any context but NMI.
+    pub(crate) fn after_padding(&self, pos: u64) -> u64 {
+        self.with_current(|store| store.ring().after_padding(pos))
+    }
+
+    /// Changes which commits are worth a look. Writers that are at work may not know it yet.
+    pub(crate) fn set_delivery(&self, delivery: Delivery) {
+        self.with_current(|store| store.ring().set_delivery(delivery));
+    }
+
+    /// Refuses writers from now on; some may not know it yet.
+    pub(crate) fn close(&self) {
+        self.with_current(|store| store.ring().close());
+    }
+
+    /// Whether there seems to be something to read from position `pos` on. Any context but NMI.
+    pub(crate) fn has_data_after(&self, pos: u64) -> bool {
+        self.with_current(|store| store.ring().has_data_after(pos))
+    }
+
+    /// Whether what a reader that has come to `pos` had before it was thrown away. Any context but NMI.
+    pub(crate) fn was_reset_after(&self, pos: u64) -> bool {
+        self.with_current(|store| store.ring().was_reset_after(pos))
+    }
+
+    /// Wakes pollers if there is something for them. Says whether somebody goes on waiting, or has
+    /// mapped it.
     pub(crate) fn tick(&self) -> bool {
-        if !self.wish.is_there() || !self.has_sleeper() {
-            return false;
-        }
-        let due = self.wish.take_if(|from| self.ring.has_data_after(from));
-        if due {
-            self.wake();
-        }
-        !due
-    }
-
-    /// So that a wish of who left does not wake who comes.
-    pub(crate) fn forget_wish_if_nobody_waits(&self) {
-        if self.wish.is_there() && !self.has_sleeper() {
-            self.wish.forget();
-            if self.has_sleeper() {
-                self.wake();
-            }
-        }
-    }
-
-    fn has_sleeper(&self) -> bool {
-        self.wait.has_sleeper() || self.hub.wait.has_sleeper()
-    }
-
-    /// Wakes all that wait for its data. Not from NMI.
-    fn wake(&self) {
-        if !self.has_sleeper() {
-            return;
-        }
-        self.wish.count_wakeup();
-        self.wait.wake_all();
-        self.hub.wait.wake_all();
-    }
-
-    /// Ends the current sub-buffer. On the owning CPU, if there is one.
-    pub(crate) fn switch_here(&self) {
-        // As all writers: or who preempts this could hold everybody up.
-        let _pinned = Pinned::new();
-        self.notify(with_ring!(self, |ring| ring.flush()));
-    }
-
-    /// Ends the current sub-buffer, and tells readers of what there is. On the owning CPU, if there is
-    /// one.
-    pub(crate) fn flush_here(&self) {
-        self.switch_here();
-        self.urge();
-    }
-
-    /// Whether mapped readers miss something that a switch would show them.
-    pub(crate) fn needs_switch(&self) -> bool {
-        self.is_mapped() && self.ring.is_inside()
-    }
-
-    pub(crate) fn is_mapped(&self) -> bool {
-        self.mapped.load(Ordering::Relaxed) != 0
-    }
-
-    /// Throws away what was written so far. On the owning CPU, if there is one.
-    pub(crate) fn reset_here(&self) {
-        let _pinned = Pinned::new();
-        self.notify(with_ring!(self, |ring| ring.reset()));
-    }
-}
-
-impl OnSignal for Buffer {
-    fn on_signal(&self) {
-        self.wake();
-    }
-}
-
-#[pinned_drop]
-impl PinnedDrop for Buffer {
-    fn drop(self: Pin<&mut Self>) {
-        // Before any field goes: a raised signal may still be about to use the wait queues.
-        self.signal.sync();
+        self.bell.tick(|from| self.has_data_after(from)) | self.with_current(Store::is_mapped)
     }
 }

@@ -2,7 +2,7 @@
 
 //! Channels: what a client opens, writes and closes.
 
-use crate::buffer::{page_count, Buffer, Place};
+use crate::buffer::{page_count, Buffer, Place, Store};
 use crate::kind::Kind;
 use crate::memory;
 use crate::percpu::{online_cpus, possible_cpus, PerCpu};
@@ -68,10 +68,10 @@ pub(crate) struct Channel {
     path: CString,
     hub: Arc<Hub>,
     buffers: Arc<Buffers>,
-    /// The buffer of each CPU, if it has one; the same for all if the channel is global.
-    here: PerCpu<Buffer>,
+    /// What each CPU writes to, if it has a buffer; the same for all if the channel is global.
+    here: PerCpu<Store>,
     /// The same where no more is needed to write than to be on the CPU; else null.
-    fast: PerCpu<Buffer>,
+    fast: PerCpu<Store>,
     #[pin]
     pub(crate) merge: Mutex<Merge>,
     /// The files; also guards the making of buffers.
@@ -170,7 +170,7 @@ impl Channel {
         // ORDERING: fine:B
         smp_mb(Full);
         if self.hub.fine.load(Ordering::Relaxed) != 0 {
-            buffer.ring().set_delivery(Delivery::Packet);
+            buffer.set_delivery(Delivery::Packet);
         }
         // Who waits for all buffers wishes anew, in this one, too.
         self.hub.wait.wake_all();
@@ -185,11 +185,13 @@ impl Channel {
     ///
     /// As for [`add_cpu()`](Self::add_cpu).
     unsafe fn publish(&self, cpu: u32, buffer: &Buffer) {
-        // SAFETY: As the caller promises. The buffer lives as long as `buffers`, which `self` keeps.
+        let store = buffer.current();
+        // SAFETY: As the caller promises. The store lives as long as its buffer, that as long as
+        // `buffers`, which `self` keeps.
         unsafe {
-            self.here.publish(cpu, buffer);
-            if buffer.kind() == Kind::PerCpu {
-                self.fast.publish(cpu, buffer);
+            self.here.publish(cpu, &*store);
+            if store.kind() == Kind::PerCpu {
+                self.fast.publish(cpu, &*store);
             }
         }
     }
@@ -206,7 +208,7 @@ impl Channel {
         // From now on the buffers are those there are.
         hotplug::delist(self);
         for buffer in self.buffers.iter() {
-            buffer.ring().close();
+            buffer.close();
         }
         // A writer that saw its ring open runs with preemption off: wait for all of those.
         // SAFETY: Process context.
@@ -217,7 +219,7 @@ impl Channel {
         drop(files);
         self.hub.closed.store(true, Ordering::Release);
         for buffer in self.buffers.iter() {
-            buffer.wait.wake_all();
+            buffer.bell().wait.wake_all();
         }
         self.hub.wait.wake_all();
         self.ticker.stop();
@@ -240,7 +242,7 @@ impl Channel {
         smp_mb(Full);
         if fine == 0 || now == 0 {
             for buffer in self.buffers().iter() {
-                buffer.ring().set_delivery(delivery);
+                buffer.set_delivery(delivery);
             }
             if after {
                 // Writers that do not know it yet run with preemption off. What they have

@@ -6,9 +6,9 @@
 //! whole channel, which pick the buffer to read from. An observer has positions of its own, and
 //! consumes nothing. A mutex per position keeps readers apart; writers never see it.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Store};
 use crate::channel::Channel;
-use crate::ring::{Count, Cursor, Stats};
+use crate::ring::{Count, Cursor, Owner, Ring, Stats};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
@@ -108,7 +108,8 @@ impl Buffer {
         to: &mut IovIterDest<'_>,
         one_run: bool,
     ) -> Result<Outcome> {
-        let ring = self.ring();
+        let store = self.current();
+        let ring = store.ring();
         ring.heed_reset(c);
         let (mut copied, mut fault) = (0usize, false);
         while !to.is_empty() && !fault && ring.advance(c) {
@@ -122,7 +123,7 @@ impl Buffer {
                 break;
             }
         }
-        self.publish(at, c);
+        self.publish(at, ring, c);
         match (copied, fault) {
             (0, true) => Err(EFAULT),
             (0, false) if !to.is_empty() => Ok(Outcome::Nothing),
@@ -131,50 +132,51 @@ impl Buffer {
     }
 
     /// Shows how far a cursor has come, and tells writers that wait for room.
-    fn publish(&self, at: &Position, c: &Cursor) {
+    fn publish(&self, at: &Position, ring: &Ring<Owner>, c: &Cursor) {
         if at.consumes {
-            self.ring().publish_consumer(c);
-            let room = &self.hub().room;
-            if !self.ring().overwrites() && room.has_sleeper() {
+            ring.publish_consumer(c);
+            let room = &self.bell().hub().room;
+            if !ring.overwrites() && room.has_sleeper() {
                 room.wake_all();
             }
         }
-        at.pos.store(self.ring().consumed_pos(c), Ordering::Release);
-        at.mid_run.store(self.ring().mid_run(c), Ordering::Release);
+        at.pos.store(ring.consumed_pos(c), Ordering::Release);
+        at.mid_run.store(ring.mid_run(c), Ordering::Release);
     }
 
     /// Calls `reset`, which throws away what was written, and brings the consumer to where it is then.
-    pub(crate) fn while_nobody_consumes(&self, reset: impl FnOnce()) {
+    pub(crate) fn while_nobody_consumes(&self, reset: impl FnOnce(&Store)) {
         let at = &self.consumer;
         let mut cursor = at.cursor.lock();
-        reset();
-        self.ring().heed_reset(&mut cursor);
-        self.publish(at, &cursor);
+        let store = self.current();
+        reset(&store);
+        store.ring().heed_reset(&mut cursor);
+        self.publish(at, store.ring(), &cursor);
     }
 
     /// Whether a read would find something. Any context that may not sleep; may rarely be wrong
     /// while a writer is at work, never for good.
     pub(crate) fn is_readable(&self, at: &Position) -> bool {
-        let (ring, pos) = (self.ring(), at.pos());
-        (at.mid_run.load(Ordering::Acquire) && !ring.was_reset_after(pos))
-            || ring.has_data_after(pos)
+        let pos = at.pos();
+        (at.mid_run.load(Ordering::Acquire) && !self.was_reset_after(pos))
+            || self.has_data_after(pos)
     }
 
     /// Nobody reads at a position any more: do not keep a slot from the writers.
     pub(crate) fn detach(&self, at: &Position) {
         let mut cursor = at.cursor.lock();
-        self.ring().detach(&mut cursor);
+        self.current().ring().detach(&mut cursor);
         at.mid_run.store(false, Ordering::Release);
     }
 
     /// What was overwritten before it was read from a position.
     pub(crate) fn lost(&self, at: &Position) -> Count {
-        self.ring().overwritten(&at.cursor.lock())
+        self.current().ring().overwritten(&at.cursor.lock())
     }
 
     /// The buffer's counters.
     pub(crate) fn stats(&self) -> Stats {
-        self.ring().stats(&self.consumer.cursor.lock())
+        self.current().ring().stats(&self.consumer.cursor.lock())
     }
 }
 
@@ -212,7 +214,7 @@ impl Channel {
                     break;
                 }
             }
-            if buffer.ring().mid_run(&cursor) {
+            if at.mid_run.load(Ordering::Relaxed) {
                 merge.current = Some(number);
             }
         }
@@ -233,7 +235,8 @@ impl Channel {
             if !buffer.is_readable(at) {
                 continue;
             }
-            let ring = buffer.ring();
+            let store = buffer.current();
+            let ring = store.ring();
             let mut cursor = at.cursor.lock();
             let half_read = at.mid_run.load(Ordering::Relaxed);
             let found = ring.advance(&mut cursor);
@@ -244,7 +247,7 @@ impl Channel {
                 ring.detach(&mut cursor);
             }
             // Also if it only stepped over holes: or it would look as if there were something.
-            buffer.publish(at, &cursor);
+            buffer.publish(at, ring, &cursor);
             if found && best.is_none_or(|least| key < least) {
                 best = Some(key);
             }

@@ -4,7 +4,7 @@
 
 use super::channel;
 use crate::bindings as local;
-use crate::buffer::Buffer;
+use crate::buffer::Store;
 use crate::channel::{Channel, Reserved};
 use crate::kind::{with_ring, Kind};
 use crate::percpu::Pinned;
@@ -101,11 +101,11 @@ unsafe fn reserve_slow(
 /// `slot` must be valid for writes.
 #[inline(always)]
 unsafe fn hand_out(slot: *mut local::relay_slot, len: usize, reserved: Reserved<'_>) {
-    let Reserved { buffer, slot: own } = reserved;
+    let Reserved { store, slot: own } = reserved;
     let out = local::relay_slot {
-        data: buffer.ring().address(own.pos).cast(),
+        data: store.ring().address(own.pos).cast(),
         len,
-        buf: core::ptr::from_ref(buffer).cast_mut().cast(),
+        buf: core::ptr::from_ref(store).cast_mut().cast(),
         pos: own.pos,
         reserved_len: own.len,
     };
@@ -113,26 +113,26 @@ unsafe fn hand_out(slot: *mut local::relay_slot, len: usize, reserved: Reserved<
     unsafe { slot.write(out) };
 }
 
-/// Takes apart what [`relayfs_reserve`] filled in: the guard, and buffer and slot unless it is empty.
+/// Takes apart what [`relayfs_reserve`] filled in: the guard, and store and slot unless it is empty.
 ///
 /// # Safety
 ///
 /// `slot` must be from a successful [`relayfs_reserve`] in this context, and not have been ended.
 #[inline(always)]
-unsafe fn end<'a>(slot: *mut local::relay_slot) -> (Pinned, Option<(&'a Buffer, Slot)>) {
-    // SAFETY: As the caller promises. The buffer lives as long as the channel, which its client
+unsafe fn end<'a>(slot: *mut local::relay_slot) -> (Pinned, Option<(&'a Store, Slot)>) {
+    // SAFETY: As the caller promises. The store lives as long as the channel, which its client
     // keeps open while it has a slot.
     unsafe {
         let pinned = Pinned::taken_over();
         let slot = &*slot;
-        let buffer = slot.buf.cast::<Buffer>().as_ref();
+        let store = slot.buf.cast::<Store>().as_ref();
         // INVARIANT: The slot is the one reserved.
-        let inner = buffer.map(|buffer| {
+        let inner = store.map(|store| {
             let slot = Slot {
                 pos: slot.pos,
                 len: slot.reserved_len,
             };
-            (buffer, slot)
+            (store, slot)
         });
         (pinned, inner)
     }
@@ -147,28 +147,28 @@ pub(crate) unsafe extern "C" fn relayfs_commit(slot: *mut local::relay_slot) {
     let (pinned, inner) = unsafe { end(slot) };
     // SAFETY: As the caller promises.
     let len = unsafe { (*slot).len } as u64;
-    if let Some((buffer, slot)) = inner {
+    if let Some((store, slot)) = inner {
         // The straight line; all else is called last, so that nothing need be saved for it.
-        if buffer.kind() != Kind::PerCpu || slot.len != len {
-            return commit_slow(pinned, buffer, slot, len);
+        if store.kind() != Kind::PerCpu || slot.len != len {
+            return commit_slow(pinned, store, slot, len);
         }
-        if let Added::Look(now) = buffer.ring().commit_quietly(slot) {
-            return committed_loudly(pinned, buffer, now);
+        if let Added::Look(now) = store.ring().commit_quietly(slot) {
+            return committed_loudly(pinned, store, now);
         }
     }
     pinned.release_and_return(0);
 }
 
 #[inline(never)]
-fn commit_slow(_pinned: Pinned, buffer: &Buffer, slot: Slot, len: u64) {
-    let committed = with_ring!(buffer, |ring| ring.commit_discardable(slot, len));
-    buffer.notify(committed);
+fn commit_slow(_pinned: Pinned, store: &Store, slot: Slot, len: u64) {
+    let committed = with_ring!(store, |ring| ring.commit_discardable(slot, len));
+    store.notify(committed);
 }
 
 #[cold]
 #[inline(never)]
-fn committed_loudly(_pinned: Pinned, buffer: &Buffer, now: u64) {
-    buffer.notify(buffer.ring().added(Added::Look(now)));
+fn committed_loudly(_pinned: Pinned, store: &Store, now: u64) {
+    store.notify(store.ring().added(Added::Look(now)));
 }
 
 /// # Safety
@@ -178,8 +178,8 @@ fn committed_loudly(_pinned: Pinned, buffer: &Buffer, now: u64) {
 pub(crate) unsafe extern "C" fn relayfs_discard(slot: *mut local::relay_slot) {
     // SAFETY: As the caller promises.
     let (_pinned, inner) = unsafe { end(slot) };
-    if let Some((buffer, slot)) = inner {
-        let committed = with_ring!(buffer, |ring| ring.discard(slot));
-        buffer.notify(committed);
+    if let Some((store, slot)) = inner {
+        let committed = with_ring!(store, |ring| ring.discard(slot));
+        store.notify(committed);
     }
 }

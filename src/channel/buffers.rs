@@ -51,7 +51,10 @@ impl Buffers {
     pub(super) fn fill(&self, index: usize, buffer: Arc<Buffer>) -> Result<&Buffer> {
         let entry = self.entries.get(index).ok_or(EINVAL)?;
         // From now on the buffer counts.
-        buffer.ring().add_lost(Cause::NoBuffer, entry.refused());
+        buffer
+            .current()
+            .ring()
+            .add_lost(Cause::NoBuffer, entry.refused());
         entry.buffer.populate(buffer);
         Ok(entry.buffer.as_ref().ok_or(EINVAL)?)
     }

@@ -4,7 +4,7 @@
 //! was written.
 
 use super::Channel;
-use crate::buffer::Buffer;
+use crate::buffer::Store;
 use crate::ring;
 use kernel::bindings;
 use kernel::ffi::c_void;
@@ -15,7 +15,7 @@ impl Channel {
     pub(crate) fn flush(&self) -> u64 {
         let now = ring::now();
         for buffer in self.buffers().iter() {
-            on_owner(buffer, Buffer::flush_here);
+            on_owner(&buffer.current(), Store::flush_here);
         }
         now
     }
@@ -24,24 +24,24 @@ impl Channel {
     pub(crate) fn reset(&self) {
         for buffer in self.buffers().iter() {
             // Locked, as resets of one buffer must not overlap.
-            buffer.while_nobody_consumes(|| on_owner(buffer, Buffer::reset_here));
+            buffer.while_nobody_consumes(|store| on_owner(store, Store::reset_here));
         }
     }
 }
 
-/// What to do, and with which buffer.
+/// What to do, and with which store.
 struct Errand<'a> {
-    buffer: &'a Buffer,
-    run: fn(&Buffer),
+    store: &'a Store,
+    run: fn(&Store),
 }
 
-/// Does `run` on the CPU whose buffer it is, or here if that is not running: then nobody writes the
-/// buffer. CPU hotplug is kept away meanwhile, so "not running" stays true.
-pub(super) fn on_owner(buffer: &Buffer, run: fn(&Buffer)) {
-    let Some(cpu) = buffer.place().cpu else {
-        return run(buffer);
+/// Does `run` on the CPU whose store it is, or here if that is not running: then nobody writes the
+/// store. CPU hotplug is kept away meanwhile, so "not running" stays true.
+pub(super) fn on_owner(store: &Store, run: fn(&Store)) {
+    let Some(cpu) = store.cpu() else {
+        return run(store);
     };
-    let mut errand = Errand { buffer, run };
+    let mut errand = Errand { store, run };
     let info = (&raw mut errand).cast();
     // SAFETY: Process context.
     unsafe { bindings::cpus_read_lock() };
@@ -49,7 +49,7 @@ pub(super) fn on_owner(buffer: &Buffer, run: fn(&Buffer)) {
     let absent =
         unsafe { bindings::smp_call_function_single(cpu as i32, Some(perform), info, true) };
     if absent != 0 {
-        run(buffer);
+        run(store);
     }
     // SAFETY: Locked above.
     unsafe { bindings::cpus_read_unlock() };
@@ -57,9 +57,9 @@ pub(super) fn on_owner(buffer: &Buffer, run: fn(&Buffer)) {
 
 /// # Safety
 ///
-/// `errand` must point to an `Errand` for a buffer of the CPU this runs on.
+/// `errand` must point to an `Errand` for a store of the CPU this runs on.
 unsafe extern "C" fn perform(errand: *mut c_void) {
     // SAFETY: As the caller promises.
     let errand = unsafe { &*errand.cast::<Errand<'_>>() };
-    (errand.run)(errand.buffer);
+    (errand.run)(errand.store);
 }

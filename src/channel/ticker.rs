@@ -8,7 +8,7 @@
 
 use super::flush::on_owner;
 use crate::bindings as local;
-use crate::buffer::Buffer;
+use crate::buffer::Store;
 use crate::channel::buffers::Buffers;
 use core::pin::Pin;
 use kernel::bindings;
@@ -92,8 +92,9 @@ impl Ticker {
     /// Shows mapped readers what there is.
     fn switch_mapped(&self) {
         for buffer in self.buffers.iter() {
-            if buffer.needs_switch() {
-                on_owner(buffer, Buffer::switch_here);
+            let store = buffer.current();
+            if store.needs_switch() {
+                on_owner(&store, Store::switch_here);
             }
         }
     }
@@ -102,7 +103,7 @@ impl Ticker {
     fn look(&self) -> bool {
         let mut waiting = false;
         for buffer in self.buffers.iter() {
-            waiting |= buffer.tick() | buffer.is_mapped();
+            waiting |= buffer.tick();
         }
         waiting
     }

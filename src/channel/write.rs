@@ -7,7 +7,7 @@
 //! anyway keeps the straight line free of all others.
 
 use super::Channel;
-use crate::buffer::Buffer;
+use crate::buffer::Store;
 use crate::kind::{with_ring, Kind};
 use crate::lock;
 use crate::percpu::Pinned;
@@ -17,7 +17,7 @@ use kernel::prelude::*;
 
 /// Space reserved in a channel.
 pub(crate) struct Reserved<'a> {
-    pub(crate) buffer: &'a Buffer,
+    pub(crate) store: &'a Store,
     pub(crate) slot: Slot,
 }
 
@@ -60,29 +60,23 @@ impl Channel {
     /// As for [`Channel::write`].
     #[inline(always)]
     unsafe fn write_fast(&self, pinned: Pinned, data: *const u8, len: usize) -> isize {
-        let Some(buffer) = self.fast.here(&pinned) else {
+        let Some(store) = self.fast.here(&pinned) else {
             // SAFETY: As the caller promises.
             return unsafe { self.write_slow(pinned, data, len) };
         };
-        let Some(slot) = buffer.ring().try_reserve(len as u64) else {
+        let Some(slot) = store.ring().try_reserve(len as u64) else {
             // SAFETY: As the caller promises.
             return unsafe { self.write_slow(pinned, data, len) };
         };
         // SAFETY: The slot is `len` bytes long, so `data` is valid.
-        match unsafe { buffer.ring().publish(slot, data) } {
+        match unsafe { store.ring().publish(slot, data) } {
             Added::Nothing => pinned.release_and_return(len as isize),
-            Added::Look(now) => self.written_loudly(pinned, now, len),
+            Added::Look(now) => {
+                let store: *const Store = store;
+                // SAFETY: This CPU's store, and the guard goes with it.
+                unsafe { written_loudly(pinned, now, len, store) }
+            }
         }
-    }
-
-    /// Ends a write that may have made a sub-buffer whole, or of which readers may want to know.
-    #[cold]
-    #[inline(never)]
-    fn written_loudly(&self, pinned: Pinned, now: u64, len: usize) -> isize {
-        if let Some(buffer) = self.fast.here(&pinned) {
-            buffer.notify(buffer.ring().added(Added::Look(now)));
-        }
-        pinned.release_and_return(len as isize)
     }
 
     /// Writes when the current sub-buffer has no room, and to channels of all kinds.
@@ -114,12 +108,12 @@ impl Channel {
         if len == 0 {
             return Ok(());
         }
-        let buffer = self.writable(pinned)?;
-        let committed = with_ring!(buffer, |ring| {
+        let store = self.writable(pinned)?;
+        let committed = with_ring!(store, |ring| {
             // SAFETY: As the caller promises.
-            unsafe { write_to(buffer, ring, data, len) }
+            unsafe { write_to(store, ring, data, len) }
         })?;
-        buffer.notify(committed);
+        store.notify(committed);
         Ok(())
     }
 
@@ -130,30 +124,30 @@ impl Channel {
         pinned: &'a Pinned,
         len: usize,
     ) -> Option<Reserved<'a>> {
-        let buffer = self.fast.here(pinned)?;
-        let ring = buffer.ring();
+        let store = self.fast.here(pinned)?;
+        let ring = store.ring();
         let slot = ring.try_reserve(ring.discardable_len(len as u64))?;
-        Some(Reserved { buffer, slot })
+        Some(Reserved { store, slot })
     }
 
     /// Reserves `len` (not 0) bytes for a record. Any context.
     pub(crate) fn reserve<'a>(&'a self, pinned: &'a Pinned, len: usize) -> Result<Reserved<'a>> {
-        let reserved = self.writable(pinned).and_then(|buffer| {
-            let slot = with_ring!(buffer, |ring| {
+        let reserved = self.writable(pinned).and_then(|store| {
+            let slot = with_ring!(store, |ring| {
                 let len = ring.discardable_len(len as u64);
-                reserve_in(buffer, ring, len)
+                reserve_in(store, ring, len)
             })?;
-            Ok(Reserved { buffer, slot })
+            Ok(Reserved { store, slot })
         });
         reserved.map_err(|cause| self.refuse(pinned, cause, len))
     }
 
-    /// The buffer in which this context may write.
+    /// What this context may write to.
     #[inline(always)]
-    fn writable<'a>(&'a self, pinned: &'a Pinned) -> Result<&'a Buffer, Cause> {
+    fn writable<'a>(&'a self, pinned: &'a Pinned) -> Result<&'a Store, Cause> {
         match self.here.here(pinned) {
-            Some(buffer) if buffer.kind().is_locking() && lock::in_nmi() => Err(Cause::Nmi),
-            Some(buffer) => Ok(buffer),
+            Some(store) if store.kind().is_locking() && lock::in_nmi() => Err(Cause::Nmi),
+            Some(store) => Ok(store),
             None => Err(Cause::NoBuffer),
         }
     }
@@ -163,10 +157,10 @@ impl Channel {
     #[inline(never)]
     pub(super) fn refuse(&self, pinned: &Pinned, cause: Cause, len: usize) -> Error {
         match self.here.here(pinned) {
-            Some(buffer) => match buffer.kind() {
+            Some(store) => match store.kind() {
                 // Atomic on its own, as no lock can be taken to count a refusal of an NMI.
-                Kind::Global | Kind::GlobalLocked => buffer.shared().count_lost(cause, len as u64),
-                Kind::PerCpu | Kind::PerCpuLocked => buffer.ring().count_lost(cause, len as u64),
+                Kind::Global | Kind::GlobalLocked => store.shared().count_lost(cause, len as u64),
+                Kind::PerCpu | Kind::PerCpuLocked => store.ring().count_lost(cause, len as u64),
             },
             None => self.buffers.count_refused(CpuId::current(), len as u64),
         }
@@ -179,34 +173,49 @@ impl Channel {
 /// As for [`Channel::write`].
 #[inline(always)]
 unsafe fn write_to<R: Rmw>(
-    buffer: &Buffer,
+    store: &Store,
     ring: &Ring<R>,
     data: *const u8,
     len: usize,
 ) -> Result<Committed, Cause> {
-    let slot = reserve_in(buffer, ring, len as u64)?;
+    let slot = reserve_in(store, ring, len as u64)?;
     // SAFETY: The slot is `len` bytes long, so `data` is valid.
     let added = unsafe { ring.publish(slot, data) };
     Ok(ring.added(added))
 }
 
 #[inline(always)]
-fn reserve_in<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
+fn reserve_in<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
     match ring.try_reserve(len) {
         Some(slot) => Ok(slot),
-        None => reserve_slow(buffer, ring, len),
+        None => reserve_slow(store, ring, len),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn reserve_slow<R: Rmw>(buffer: &Buffer, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
+fn reserve_slow<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
     let (slot, committed) = ring.reserve_slow(len);
-    buffer.notify(committed);
+    store.notify(committed);
     if let Err(Cause::Full) = slot {
-        buffer.urge();
+        store.urge();
     }
     slot
+}
+
+/// Ends a write that may have made a sub-buffer whole, or of which readers may want to know. The store
+/// comes last, so that on the straight line it is in a register nobody else needs.
+///
+/// # Safety
+///
+/// `store` must be what the record was written to, found with `pinned`.
+#[cold]
+#[inline(never)]
+unsafe fn written_loudly(pinned: Pinned, now: u64, len: usize, store: *const Store) -> isize {
+    // SAFETY: As the caller promises.
+    let store = unsafe { &*store };
+    store.notify(store.ring().added(Added::Look(now)));
+    pinned.release_and_return(len as isize)
 }
 
 /// The errno a writer gets.

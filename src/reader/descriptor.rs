@@ -6,7 +6,7 @@
 use super::claims::Scope;
 use super::observer::Observer;
 use super::{Outcome, Position, View};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Store};
 use crate::channel::{config::Usage, Channel, MAX_FLUSH_MS};
 use crate::ring::{Count, Delivery};
 use crate::wake::WaitQueue;
@@ -121,7 +121,7 @@ impl Descriptor {
 
     fn queue(&self) -> &WaitQueue {
         match &self.buffer {
-            Some(buffer) => &buffer.wait,
+            Some(buffer) => &buffer.bell().wait,
             None => &self.channel.hub().wait,
         }
     }
@@ -136,20 +136,11 @@ impl Descriptor {
         self.any_position(|buffer, at| buffer.is_readable(at))
     }
 
-    /// All of its buffer is mapped once more: who looks at the mapping sees complete sub-buffers
+    /// All of `store` is mapped once more: who looks at the mapping sees complete sub-buffers
     /// only, so they are ended at the flush interval.
-    pub(crate) fn mapped(&self) {
-        if let Some(buffer) = &self.buffer {
-            buffer.mapped.fetch_add(1, Ordering::Relaxed);
-            self.channel.ticker.arm(self.flush_interval());
-        }
-    }
-
-    /// A mapping of all of its buffer went.
-    pub(crate) fn unmapped(&self) {
-        if let Some(buffer) = &self.buffer {
-            buffer.mapped.fetch_sub(1, Ordering::Relaxed);
-        }
+    pub(crate) fn mapped(&self, store: &Store) {
+        store.mapped();
+        self.channel.ticker.arm(self.flush_interval());
     }
 
     /// What this descriptor's reader missed.
@@ -167,7 +158,7 @@ impl Descriptor {
         if !self.consumes.load(Ordering::Acquire) {
             self.claim(false)?;
         }
-        self.for_each(|buffer| buffer.forget_wish_if_nobody_waits());
+        self.for_each(|buffer| buffer.bell().forget_wish_if_nobody_waits());
         let view = self.view();
         loop {
             // Before looking for data: what is written before the end is not missed.
@@ -202,7 +193,7 @@ impl Descriptor {
             self.channel.hub().is_closed()
                 || self.any_position(|buffer, at| {
                     let target = self.target(buffer, at.pos());
-                    let reached = buffer.ring().written_pos() >= target;
+                    let reached = buffer.written_pos() >= target;
                     (reached || whatever) && buffer.is_readable(at)
                 })
         };
@@ -214,14 +205,14 @@ impl Descriptor {
 
     /// The position at which it is to be woken if it has come to `from`.
     fn target(&self, buffer: &Buffer, from: u64) -> u64 {
-        let from = buffer.ring().after_padding(from);
+        let from = buffer.after_padding(from);
         self.watermark().target(from, buffer.geo())
     }
 
     /// How often readers of its buffers were to be woken whatever their watermark.
     fn urged(&self) -> u64 {
         let mut sum = 0u64;
-        self.for_each(|buffer| sum = sum.wrapping_add(buffer.wish.urged()));
+        self.for_each(|buffer| sum = sum.wrapping_add(buffer.bell().wish.urged()));
         sum
     }
 
@@ -258,11 +249,11 @@ impl Descriptor {
     fn wish(&self, from_written: bool) {
         self.any_position(|buffer, at| {
             let from = if from_written {
-                buffer.ring().written_pos()
+                buffer.written_pos()
             } else {
                 at.pos()
             };
-            buffer.wish.put(from, self.target(buffer, from));
+            buffer.bell().wish.put(from, self.target(buffer, from));
             false
         });
     }

@@ -118,7 +118,10 @@ fn print(to: &SeqFile, channel: &Channel) {
     seq_print!(to, "state: {}\n", if closed { "closed" } else { "open" });
     let (mut sum, mut wakeups) = (Stats::default(), 0u64);
     for (cpu, stats) in channel.buffers().stats() {
-        let woken = channel.buffers().get(cpu).map_or(0, |b| b.wish.wakeups());
+        let woken = channel
+            .buffers()
+            .get(cpu)
+            .map_or(0, |b| b.bell().wish.wakeups());
         seq_print!(to, "cpu{}:", cpu);
         print_row(to, &stats, woken);
         sum = sum.plus(&stats);

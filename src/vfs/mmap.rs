@@ -3,12 +3,13 @@
 //! Mappings of a buffer: meta pages and data, read-only.
 
 use super::{file, StaticOps};
+use crate::buffer::Store;
 use crate::pages::Pages;
-use crate::reader::descriptor::Descriptor;
 use kernel::bindings;
 use kernel::mm::virt::VmaNew;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
+use kernel::sync::{Arc, ArcBorrow};
 
 /// # Safety
 ///
@@ -19,25 +20,27 @@ pub(super) unsafe extern "C" fn mmap(
 ) -> i32 {
     // SAFETY: As the caller promises.
     let descriptor = unsafe { file::descriptor(file) };
-    let result = match descriptor.buffer() {
-        // SAFETY: As the caller promises.
-        Some(buffer) => unsafe { map(buffer.pages(), vma) },
-        None => Err(ENODEV),
+    let Some(buffer) = descriptor.buffer() else {
+        return ENODEV.to_errno();
     };
-    match result {
-        Ok(whole) => {
-            if whole {
-                descriptor.mapped();
-                // SAFETY: As the caller promises.
-                unsafe { (*vma).vm_ops = OPERATIONS.get() };
+    let store = buffer.current();
+    // SAFETY: As the caller promises.
+    match unsafe { map(store.pages(), vma) } {
+        Ok(true) => {
+            descriptor.mapped(&store);
+            // SAFETY: As the caller promises. `close()` gives the store back.
+            unsafe {
+                (*vma).vm_private_data = Arc::into_raw(store).cast_mut().cast();
+                (*vma).vm_ops = OPERATIONS.get();
             }
             0
         }
+        Ok(false) => 0,
         Err(error) => error.to_errno(),
     }
 }
 
-/// Of mappings of all of a buffer: they are counted.
+/// Of mappings of all of a store: they are counted, and keep it.
 static OPERATIONS: StaticOps<bindings::vm_operations_struct> =
     // SAFETY: All zeroes is a set of operations.
     StaticOps::new(unsafe {
@@ -50,26 +53,28 @@ static OPERATIONS: StaticOps<bindings::vm_operations_struct> =
 
 /// # Safety
 ///
-/// `vma` must be a mapping of a file of ours, which keeps the file open.
-unsafe fn descriptor<'a>(vma: *mut bindings::vm_area_struct) -> &'a Descriptor {
-    // SAFETY: As the caller promises.
-    unsafe { file::descriptor((*vma).vm_file) }
-}
-
-/// # Safety
-///
 /// As the kernel calls it: part of a mapping of ours becomes one of its own.
 unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: As the caller promises.
-    unsafe { descriptor(vma) }.mapped();
+    // SAFETY: As the caller promises: the other mapping has a count of the store.
+    let (descriptor, store) = unsafe {
+        let store = (*vma).vm_private_data.cast::<Store>();
+        (
+            file::descriptor((*vma).vm_file),
+            ArcBorrow::from_raw(store.cast_const()),
+        )
+    };
+    descriptor.mapped(&store);
+    // The new one has the pointer already, and now a count of its own.
+    let _ = Arc::into_raw(Arc::from(store));
 }
 
 /// # Safety
 ///
 /// As the kernel calls it: a mapping of ours goes.
 unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: As the caller promises.
-    unsafe { descriptor(vma) }.unmapped();
+    // SAFETY: As the caller promises: `mmap()` or `open()` left a count of the store for it.
+    let store = unsafe { Arc::from_raw((*vma).vm_private_data.cast::<Store>().cast_const()) };
+    store.unmapped();
 }
 
 /// Maps the first page, or all; says whether it was all. The pages are counted by the mapping, so

@@ -114,7 +114,7 @@ impl Entry {
 
     /// Makes the file of a buffer.
     fn create_buffer(self, channel: &Arc<Channel>, buffer: &Arc<Buffer>) -> Result {
-        let cpu = buffer.place().cpu.unwrap_or(0);
+        let cpu = buffer.number();
         let name = CString::try_from_fmt(fmt!("cpu{cpu}"))?;
         let node = Node::Buffer(channel.clone(), buffer.clone());
         self.create(&name, node, Owner::of_files(channel.config()))?;

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How the readers of a buffer are told: all a commit needs to know of them.
+
+use crate::channel::Hub;
+use crate::wake::{OnSignal, Signal, WaitQueue};
+use crate::watermark::Wish;
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+/// The readers that wait for a buffer's data, what they wish for, and the signal that wakes them. All
+/// the buffer's stores ring the same one.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Bell {
+    hub: Arc<Hub>,
+    #[pin]
+    pub(crate) wait: WaitQueue,
+    #[pin]
+    signal: Signal<Bell>,
+    /// What those who wait wish for.
+    pub(crate) wish: Wish,
+}
+
+impl Bell {
+    pub(crate) fn new(hub: Arc<Hub>) -> Result<Arc<Self>> {
+        let bell = Arc::pin_init(
+            pin_init!(Self {
+                hub,
+                wait <- WaitQueue::new(),
+                signal <- Signal::new(),
+                wish: Wish::new(),
+            }),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The signal is a field of the bell, and nobody can raise it yet.
+        unsafe { bell.signal.set_owner(&*bell) };
+        Ok(bell)
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// A commit was worth a look; its writer stands at `pos()`: tells sleeping readers, if it has
+    /// reached what they wish for. Any context.
+    pub(crate) fn written(&self, pos: impl Fn() -> u64) {
+        if self.wish.take_if_reached(pos) {
+            self.signal.raise();
+        }
+    }
+
+    /// Tells sleeping readers of what there is, whatever their watermark. Any context.
+    pub(crate) fn urge(&self, has_data_after: impl Fn(u64) -> bool) {
+        if self.wish.take_if(has_data_after) {
+            self.wish.urge();
+            self.signal.raise();
+        }
+    }
+
+    /// Wakes pollers if there is something for them; others have a clock of their own. Says whether
+    /// somebody goes on waiting. Not from NMI.
+    pub(crate) fn tick(&self, has_data_after: impl Fn(u64) -> bool) -> bool {
+        if !self.wish.is_there() || !self.has_sleeper() {
+            return false;
+        }
+        let due = self.wish.take_if(has_data_after);
+        if due {
+            self.wake();
+        }
+        !due
+    }
+
+    /// So that a wish of who left does not wake who comes.
+    pub(crate) fn forget_wish_if_nobody_waits(&self) {
+        if self.wish.is_there() && !self.has_sleeper() {
+            self.wish.forget();
+            if self.has_sleeper() {
+                self.wake();
+            }
+        }
+    }
+
+    fn has_sleeper(&self) -> bool {
+        self.wait.has_sleeper() || self.hub.wait.has_sleeper()
+    }
+
+    /// Wakes all that wait for the buffer's data. Not from NMI.
+    fn wake(&self) {
+        if !self.has_sleeper() {
+            return;
+        }
+        self.wish.count_wakeup();
+        self.wait.wake_all();
+        self.hub.wait.wake_all();
+    }
+}
+
+impl OnSignal for Bell {
+    fn on_signal(&self) {
+        self.wake();
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Bell {
+    fn drop(self: Pin<&mut Self>) {
+        // Before any field goes: a raised signal may still be about to use the wait queues.
+        self.signal.sync();
+    }
+}
