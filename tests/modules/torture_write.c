@@ -41,9 +41,17 @@ static u64 draw_ticket(struct torture_cpu *cpu)
 /* Sets off other contexts, on this CPU or another. Anywhere. */
 
 #ifdef WITH_NMI
+/*
+ * To another CPU takes two writes to the interrupt controller. An NMI may have come between those
+ * of the context it interrupted, whose interrupt would then go astray: so it keeps to the one write
+ * that does for itself.
+ */
 static void send_nmi(u32 cpu)
 {
-	__apic_send_IPI_mask(cpumask_of(cpu), NMI_VECTOR);
+	if (in_nmi())
+		__apic_send_IPI_self(NMI_VECTOR);
+	else
+		__apic_send_IPI_mask(cpumask_of(cpu), NMI_VECTOR);
 }
 #endif
 
