@@ -135,6 +135,16 @@ impl Buffer {
         self.with_current(|store| store.ring().close());
     }
 
+    /// The position at which readers can read what lies before `pos`. Any context but NMI.
+    pub(crate) fn readable_at(&self, pos: u64) -> u64 {
+        self.with_current(|store| store.ring().readable_at(pos))
+    }
+
+    /// Whether there is something that reads find only after a switch. Any context but NMI.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.with_current(Store::holds_back)
+    }
+
     /// Whether there seems to be something to read from position `pos` on. Any context but NMI.
     pub(crate) fn has_data_after(&self, pos: u64) -> bool {
         self.with_current(|store| store.ring().has_data_after(pos))

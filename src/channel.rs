@@ -29,6 +29,7 @@ mod write;
 use buffers::Buffers;
 pub(crate) use config::MAX_FLUSH_MS;
 use config::{Config, Usage};
+pub(crate) use flush::show_partial;
 pub(crate) use write::Reserved;
 
 /// What all buffers of a channel share with its readers.

@@ -60,7 +60,7 @@ impl Bell {
     /// Wakes pollers if there is something for them; others have a clock of their own. Says whether
     /// somebody goes on waiting. Not from NMI.
     pub(crate) fn tick(&self, has_data_after: impl Fn(u64) -> bool) -> bool {
-        if !self.wish.is_there() || !self.has_sleeper() {
+        if !self.is_waited_for() {
             return false;
         }
         let due = self.wish.take_if(has_data_after);
@@ -68,6 +68,11 @@ impl Bell {
             self.wake();
         }
         !due
+    }
+
+    /// Whether somebody waits, and has said for what. Not from NMI.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.wish.is_there() && self.has_sleeper()
     }
 
     /// So that a wish of who left does not wake who comes.

@@ -8,7 +8,9 @@ use crate::kind::{with_ring, Kind};
 use crate::lock::{RawGuard, RawLock};
 use crate::pages::Pages;
 use crate::percpu::Pinned;
-use crate::ring::{About, Committed, Geometry, Head, Locked, Owner, Ring, Shared, Subbuf};
+use crate::ring::{
+    About, Committed, Geometry, Head, Hooks, Locked, Opened, Owner, Ring, Shared, Subbuf, Whole,
+};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kernel::interrupt::LocalInterruptDisabled;
 use kernel::page::PAGE_SIZE;
@@ -166,7 +168,7 @@ impl Store {
     pub(crate) fn switch_here(&self) {
         // As all writers: or who preempts this could hold everybody up.
         let _pinned = Pinned::new();
-        self.notify(with_ring!(self, |ring| ring.flush()));
+        self.notify(with_ring!(self, |ring| ring.flush(self)));
     }
 
     /// Ends the current sub-buffer, and tells readers of what there is. On the owning CPU, if there is
@@ -176,9 +178,16 @@ impl Store {
         self.urge();
     }
 
-    /// Whether mapped readers miss something that a switch would show them.
+    /// Whether readers who look at complete sub-buffers only miss something that a switch would show
+    /// them.
     pub(crate) fn needs_switch(&self) -> bool {
-        self.is_mapped() && self.ring.is_inside()
+        let waits = || self.ring.is_whole_only() && self.bell.is_waited_for();
+        (self.is_mapped() || waits()) && self.ring.needs_flush()
+    }
+
+    /// Whether there is something that reads find only after a switch.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.ring.is_whole_only() && self.ring.needs_flush()
     }
 
     /// All of it is mapped once more.
@@ -198,6 +207,12 @@ impl Store {
     /// Throws away what was written so far. On the owning CPU, if there is one.
     pub(crate) fn reset_here(&self) {
         let _pinned = Pinned::new();
-        self.notify(with_ring!(self, |ring| ring.reset()));
+        self.notify(with_ring!(self, |ring| ring.reset(self)));
     }
+}
+
+/// Nothing is to be done at the turns of its sub-buffers.
+impl Hooks for Store {
+    fn opened(&self, _: &Opened) {}
+    fn whole(&self, _: &Whole) {}
 }

@@ -161,14 +161,14 @@ pub(crate) unsafe extern "C" fn relayfs_commit(slot: *mut local::relay_slot) {
 
 #[inline(never)]
 fn commit_slow(_pinned: Pinned, store: &Store, slot: Slot, len: u64) {
-    let committed = with_ring!(store, |ring| ring.commit_discardable(slot, len));
+    let committed = with_ring!(store, |ring| ring.commit_discardable(slot, len, store));
     store.notify(committed);
 }
 
 #[cold]
 #[inline(never)]
 fn committed_loudly(_pinned: Pinned, store: &Store, now: u64) {
-    store.notify(store.ring().added(Added::Look(now)));
+    store.notify(store.ring().added(Added::Look(now), store));
 }
 
 /// # Safety
@@ -179,7 +179,7 @@ pub(crate) unsafe extern "C" fn relayfs_discard(slot: *mut local::relay_slot) {
     // SAFETY: As the caller promises.
     let (_pinned, inner) = unsafe { end(slot) };
     if let Some((store, slot)) = inner {
-        let committed = with_ring!(store, |ring| ring.discard(slot));
+        let committed = with_ring!(store, |ring| ring.discard(slot, store));
         store.notify(committed);
     }
 }

@@ -4,7 +4,7 @@
 //! was written.
 
 use super::Channel;
-use crate::buffer::Store;
+use crate::buffer::{Buffer, Store};
 use crate::ring;
 use kernel::bindings;
 use kernel::ffi::c_void;
@@ -26,6 +26,15 @@ impl Channel {
             // Locked, as resets of one buffer must not overlap.
             buffer.while_nobody_consumes(|store| on_owner(store, Store::reset_here));
         }
+    }
+}
+
+/// Ends a sub-buffer of which those who read at intervals would otherwise see nothing. Process context,
+/// interrupts on.
+pub(crate) fn show_partial(buffer: &Buffer) {
+    let store = buffer.current();
+    if store.holds_back() {
+        on_owner(&store, Store::switch_here);
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! Writers wake pollers when the watermark is reached only. While one waits, this looks at intervals
 //! whether there is less, but something; writers need not do anything. A read that waits has a clock
-//! of its own. While a buffer is mapped, this ends its sub-buffers that are not full.
+//! of its own. While a buffer is mapped, or somebody polls who is given complete sub-buffers only, this
+//! ends those that are not full.
 
 use super::flush::on_owner;
 use crate::bindings as local;
@@ -89,8 +90,8 @@ impl Ticker {
         unsafe { local::relayfs_helper_mod_delayed_work(self.work.get(), delay) };
     }
 
-    /// Shows mapped readers what there is.
-    fn switch_mapped(&self) {
+    /// Shows those what there is who look at complete sub-buffers only.
+    fn switch(&self) {
         for buffer in self.buffers.iter() {
             let store = buffer.current();
             if store.needs_switch() {
@@ -117,7 +118,7 @@ impl Ticker {
             let delayed = kernel::container_of!(work, bindings::delayed_work, work);
             &*kernel::container_of!(Opaque::cast_from(delayed), Self, work)
         };
-        this.switch_mapped();
+        this.switch();
         let mut state = this.state.lock();
         // Looked at with the state locked: who makes its wish, or maps, later than this look arms
         // later, and finds the state idle.

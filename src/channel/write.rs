@@ -181,7 +181,7 @@ unsafe fn write_to<R: Rmw>(
     let slot = reserve_in(store, ring, len as u64)?;
     // SAFETY: The slot is `len` bytes long, so `data` is valid.
     let added = unsafe { ring.publish(slot, data) };
-    Ok(ring.added(added))
+    Ok(ring.added(added, store))
 }
 
 #[inline(always)]
@@ -195,7 +195,7 @@ fn reserve_in<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot, C
 #[cold]
 #[inline(never)]
 fn reserve_slow<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
-    let (slot, committed) = ring.reserve_slow(len);
+    let (slot, committed) = ring.reserve_slow(len, store);
     store.notify(committed);
     if let Err(Cause::Full) = slot {
         store.urge();
@@ -214,7 +214,7 @@ fn reserve_slow<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot,
 unsafe fn written_loudly(pinned: Pinned, now: u64, len: usize, store: *const Store) -> isize {
     // SAFETY: As the caller promises.
     let store = unsafe { &*store };
-    store.notify(store.ring().added(Added::Look(now)));
+    store.notify(store.ring().added(Added::Look(now), store));
     pinned.release_and_return(len as isize)
 }
 

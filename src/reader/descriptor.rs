@@ -7,7 +7,7 @@ use super::claims::Scope;
 use super::observer::Observer;
 use super::{Outcome, Position, View};
 use crate::buffer::{Buffer, Store};
-use crate::channel::{config::Usage, Channel, MAX_FLUSH_MS};
+use crate::channel::{config::Usage, show_partial, Channel, MAX_FLUSH_MS};
 use crate::ring::{Count, Delivery};
 use crate::wake::WaitQueue;
 use crate::watermark::Watermark;
@@ -180,8 +180,14 @@ impl Descriptor {
                 Outcome::Nothing => {}
             }
             let interval = msecs_to_jiffies(self.flush_interval());
-            self.queue()
-                .wait_interruptible(interval, |expired| self.may_go_on(urged, expired))?;
+            let mut hidden = false;
+            self.queue().wait_interruptible(interval, |expired| {
+                hidden = expired && self.any(Buffer::holds_back);
+                hidden || self.may_go_on(urged, expired)
+            })?;
+            if hidden {
+                self.for_each(show_partial);
+            }
         }
     }
 
@@ -206,7 +212,8 @@ impl Descriptor {
     /// The position at which it is to be woken if it has come to `from`.
     fn target(&self, buffer: &Buffer, from: u64) -> u64 {
         let from = buffer.after_padding(from);
-        self.watermark().target(from, buffer.geo())
+        let target = self.watermark().target(from, buffer.geo());
+        buffer.readable_at(target)
     }
 
     /// How often readers of its buffers were to be woken whatever their watermark.

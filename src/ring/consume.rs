@@ -142,6 +142,9 @@ impl<R: Rmw> Ring<R> {
             // The consumer was moved on by a reset, and what it passed has a writer in it.
             return false;
         }
+        if self.whole_only {
+            return false;
+        }
         // What is left is the current sub-buffer: all that is reserved in it must be committed.
         let (current, off) = if delivered > seq {
             (delivered, 0)
@@ -204,6 +207,10 @@ impl<R: Rmw> Ring<R> {
             }
             if newest.wrapping_sub(c.seq) > self.geo.n_subbufs() {
                 c.go_to(newest.wrapping_sub(self.geo.n_subbufs()));
+            }
+            // Once delivered it stays so: what comes after the hold finds it at least as far.
+            if self.whole_only && self.head().deliver.seq.load(Ordering::Relaxed) <= c.seq {
+                return false;
             }
             match self.claim(c.seq).hold(c.seq) {
                 Ok(()) => {

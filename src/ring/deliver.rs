@@ -10,6 +10,7 @@
 
 use crate::ring::{
     claim::Decision,
+    hooks::{Hooks, Reserve, Whole},
     layout::Subbuf,
     reserve::Committed,
     sync::{Ordering, Rmw},
@@ -24,15 +25,15 @@ impl<R: Rmw> Ring<R> {
     /// Continues a commit after which the commit word is `now`.
     #[cold]
     #[inline(never)]
-    pub(crate) fn committed_slow(&self, now: u64) -> Committed {
+    pub(crate) fn committed_slow<H: Hooks>(&self, now: u64, hooks: &H) -> Committed {
         if now & self.geo.subbuf_size().wrapping_sub(1) == 0 {
-            self.deliver();
+            self.deliver(hooks);
         }
         Committed::Notify
     }
 
     /// Delivers all that is whole, in order. Says whether this call delivered anything.
-    pub(crate) fn deliver(&self) -> bool {
+    pub(crate) fn deliver<H: Hooks>(&self, hooks: &H) -> bool {
         let state = &self.head().deliver.state;
         nesting_point!(J);
         loop {
@@ -52,7 +53,7 @@ impl<R: Rmw> Ring<R> {
         }
         let mut any = false;
         loop {
-            while self.deliver_next() {
+            while self.deliver_next(hooks) {
                 any = true;
             }
             nesting_point!(K);
@@ -67,7 +68,7 @@ impl<R: Rmw> Ring<R> {
     }
 
     /// Delivers the next sub-buffer if it is whole. Runs in one context at a time.
-    fn deliver_next(&self) -> bool {
+    fn deliver_next<H: Hooks>(&self, hooks: &H) -> bool {
         let line = &self.head().deliver;
         let seq = line.seq.load(Ordering::Relaxed);
         // ORDERING: reserve:B
@@ -83,7 +84,7 @@ impl<R: Rmw> Ring<R> {
             if bytes != self.geo.subbuf_size() {
                 return false;
             }
-            self.finish(subbuf, seq, records);
+            self.finish(subbuf, seq, records, hooks);
         }
         nesting_point!(L);
         // ORDERING: deliver:A
@@ -104,7 +105,7 @@ impl<R: Rmw> Ring<R> {
     }
 
     /// Writes down what a whole sub-buffer holds.
-    fn finish(&self, subbuf: &Subbuf, seq: u64, records: u64) {
+    fn finish<H: Hooks>(&self, subbuf: &Subbuf, seq: u64, records: u64, hooks: &H) {
         let line = &self.head().deliver;
         let closed_at = subbuf.closed_at.load(Ordering::Relaxed);
         let data_len = if self.geo.seq(closed_at) == seq && self.geo.offset(closed_at) != 0 {
@@ -112,13 +113,29 @@ impl<R: Rmw> Ring<R> {
         } else {
             self.geo.subbuf_size()
         };
-        let mut bytes = data_len.wrapping_sub(subbuf.data_start.load(Ordering::Relaxed));
+        let data_start = subbuf.data_start.load(Ordering::Relaxed);
+        let mut bytes = data_len.wrapping_sub(data_start);
         // SAFETY: A slot is not opened again before its sub-buffer is delivered.
         unsafe { self.for_each_hole(seq, |hole| bytes = bytes.wrapping_sub(hole.len)) };
 
+        let end = self.clock.read();
+        let usable = self.usable();
+        // Before anything is counted: who looks at the counters from there finds them right.
+        hooks.whole(&Whole {
+            seq,
+            begin: subbuf.begin.load(Ordering::Relaxed),
+            end,
+            start: self.reserve_at(seq, 0, data_start),
+            tail: self.reserve_at(seq, usable, self.reserves.end.into()),
+            data_len,
+            padding: usable.saturating_sub(data_len),
+            records,
+            bytes,
+        });
+
         let first_record = line.records.load(Ordering::Relaxed);
         let first_byte = line.bytes.load(Ordering::Relaxed);
-        subbuf.end.store(self.clock.read(), Ordering::Relaxed);
+        subbuf.end.store(end, Ordering::Relaxed);
         subbuf.data_len.store(data_len, Ordering::Relaxed);
         subbuf.records.store(records, Ordering::Relaxed);
         subbuf.bytes.store(bytes, Ordering::Relaxed);
@@ -132,5 +149,13 @@ impl<R: Rmw> Ring<R> {
         // ORDERING: finish:A
         line.bytes
             .store(first_byte.wrapping_add(bytes), Ordering::Release);
+    }
+
+    /// `len` bytes of the client's at `offset` in sub-buffer `seq`.
+    pub(super) fn reserve_at(&self, seq: u64, offset: u64, len: u64) -> Reserve {
+        Reserve {
+            at: self.address(self.geo.start(seq).wrapping_add(offset)),
+            len,
+        }
     }
 }

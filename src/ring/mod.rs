@@ -41,13 +41,13 @@
 //! # Use
 //!
 //! ```ignore
-//! if let Some(slot) = ring.try_reserve(len) { /* fill */ ring.commit(slot); }
+//! if let Some(slot) = ring.try_reserve(len) { /* fill */ ring.commit(slot, &()); }
 //! while ring.advance(&mut cursor) { let n = ring.peek(&cursor).len(); ring.consume(&mut cursor, n); }
 //! ```
 //!
 //! Orderings carry labels (`ORDERING: commit:A`); `Documentation/design/ordering.rst` lists them
-//! with their partners. The ring allocates nothing, calls nobody and knows nothing of waiting: what
-//! must be told to readers is returned ([`Committed::Notify`]).
+//! with their partners. The ring allocates nothing, calls nobody but the [`Hooks`] it is given, and
+//! knows nothing of waiting: what must be told to readers is returned ([`Committed::Notify`]).
 
 /// A place where an interrupt may bring another writer; the tests do, at each. The places:
 ///
@@ -66,6 +66,8 @@
 /// | K | nothing more to deliver, but still delivering |
 /// | L | counted, not delivered |
 /// | M | a hole is described, not in the list |
+///
+/// Two more are the hooks': N, a sub-buffer was opened, and O, it is whole and nobody can read it.
 macro_rules! nesting_point {
     ($label:ident) => {
         #[cfg(test)]
@@ -80,6 +82,7 @@ mod copy;
 mod cursor;
 mod deliver;
 mod hole;
+mod hooks;
 mod layout;
 mod pos;
 mod reserve;
@@ -94,6 +97,9 @@ pub(crate) mod tests;
 pub(crate) use self::clock::Clock;
 pub(crate) use self::copy::{LONG_COPY, WORD};
 pub(crate) use self::cursor::{Count, Cursor};
+#[allow(unused_imports)]
+pub(crate) use self::hooks::Reserve;
+pub(crate) use self::hooks::{Hooks, Opened, Whole};
 pub(crate) use self::layout::{About, Cause, Head, Subbuf};
 pub(crate) use self::pos::Geometry;
 pub(crate) use self::reserve::{Added, Committed, Slot};
@@ -128,6 +134,8 @@ pub(crate) struct Ring<R> {
     overwrite: bool,
     clock: Clock,
     reserves: Reserves,
+    /// Readers take no part of a sub-buffer.
+    whole_only: bool,
     /// Sub-buffers with a lower sequence number were thrown away by a reset.
     first: AtomicU64,
     _rmw: PhantomData<R>,
@@ -166,10 +174,11 @@ impl<R: Rmw> Ring<R> {
             data,
             geo,
             room: AtomicU64::new(usable.wrapping_sub(1)),
-            notify_mask: AtomicU64::new(Self::mask(geo, spec.delivery)),
+            notify_mask: AtomicU64::new(Spec::mask(geo, spec.whole_only, spec.delivery)),
             overwrite: spec.overwrite,
             clock: spec.clock,
             reserves: spec.reserves,
+            whole_only: spec.whole_only,
             first: AtomicU64::new(0),
             _rmw: PhantomData,
         }
@@ -184,6 +193,20 @@ impl<R: Rmw> Ring<R> {
 
     pub(crate) fn overwrites(&self) -> bool {
         self.overwrite
+    }
+
+    /// Whether what is in the current sub-buffer reaches readers only when that has ended.
+    pub(crate) fn is_whole_only(&self) -> bool {
+        self.whole_only
+    }
+
+    /// The position at which readers can read what lies before `pos`.
+    pub(crate) fn readable_at(&self, pos: u64) -> u64 {
+        if !self.whole_only {
+            return pos;
+        }
+        let last = self.geo.subbuf_size().wrapping_sub(1);
+        self.geo.start(self.geo.seq(pos.wrapping_add(last)))
     }
 
     /// Bytes of a sub-buffer before its end reserve.
@@ -208,16 +231,9 @@ impl<R: Rmw> Ring<R> {
         self.room.store(0, Ordering::Relaxed);
     }
 
-    fn mask(geo: Geometry, delivery: Delivery) -> u64 {
-        match delivery {
-            Delivery::Bulk => geo.subbuf_size().wrapping_sub(1),
-            Delivery::Packet => 0,
-        }
-    }
-
     /// Changes which commits are worth a look. Writers that are at work may not know it yet.
     pub(crate) fn set_delivery(&self, delivery: Delivery) {
-        let mask = Self::mask(self.geo, delivery);
+        let mask = Spec::mask(self.geo, self.whole_only, delivery);
         self.notify_mask.store(mask, Ordering::Relaxed);
     }
 
@@ -228,11 +244,6 @@ impl<R: Rmw> Ring<R> {
     /// Where the next record will be reserved.
     pub(crate) fn written_pos(&self) -> u64 {
         self.head().writer.pos.load(Ordering::Acquire)
-    }
-
-    /// Whether the position is inside a sub-buffer: a flush would end it.
-    pub(crate) fn is_inside(&self) -> bool {
-        self.geo.offset(self.written_pos()) != 0
     }
 
     /// Publishes how far the consumer has come, and what it has read and missed.

@@ -8,6 +8,7 @@
 use crate::ring::{
     copy::copy_to_slot,
     hole,
+    hooks::Hooks,
     layout::Subbuf,
     pos::MAX_SUBBUF_SHIFT,
     sync::{self, Ordering, Rmw},
@@ -85,9 +86,9 @@ impl<R: Rmw> Ring<R> {
 
     /// Publishes a filled slot as one record.
     #[inline(always)]
-    pub(crate) fn commit(&self, slot: Slot) -> Committed {
+    pub(crate) fn commit<H: Hooks>(&self, slot: Slot, hooks: &H) -> Committed {
         let added = self.commit_quietly(slot);
-        self.added(added)
+        self.added(added, hooks)
     }
 
     /// The same, but for what may be to be done then.
@@ -115,9 +116,9 @@ impl<R: Rmw> Ring<R> {
 
     /// Adds to the commit word of `pos`'s sub-buffer; delivers when that made it whole.
     #[inline(always)]
-    pub(crate) fn add_committed(&self, pos: u64, n: u64) -> Committed {
+    pub(crate) fn add_committed<H: Hooks>(&self, pos: u64, n: u64, hooks: &H) -> Committed {
         let subbuf = self.subbuf_at(self.geo.index(pos));
-        self.added(self.add_to(subbuf, n & !BYTES, n & BYTES))
+        self.added(self.add_to(subbuf, n & !BYTES, n & BYTES), hooks)
     }
 
     /// Adds records and bytes to a commit word.
@@ -138,10 +139,10 @@ impl<R: Rmw> Ring<R> {
 
     /// Delivers if something was added that made its sub-buffer whole.
     #[inline(always)]
-    pub(crate) fn added(&self, added: Added) -> Committed {
+    pub(crate) fn added<H: Hooks>(&self, added: Added, hooks: &H) -> Committed {
         match added {
             Added::Nothing => Committed::Quietly,
-            Added::Look(now) => self.committed_slow(now),
+            Added::Look(now) => self.committed_slow(now, hooks),
         }
     }
 
@@ -150,7 +151,7 @@ impl<R: Rmw> Ring<R> {
     /// The newest slot is simply unreserved. Any other becomes a hole that readers skip; it is
     /// therefore at least [`hole::MIN`] bytes long.
     #[cold]
-    pub(crate) fn discard(&self, slot: Slot) -> Committed {
+    pub(crate) fn discard<H: Hooks>(&self, slot: Slot, hooks: &H) -> Committed {
         if self.unreserve(slot.pos, slot.pos.wrapping_add(slot.len)) {
             // What was committed before the slot may have become readable just now.
             return if self.notify_mask.load(Ordering::Relaxed) == 0 {
@@ -160,7 +161,7 @@ impl<R: Rmw> Ring<R> {
             };
         }
         self.punch_hole(slot.pos, slot.len);
-        self.add_committed(slot.pos, slot.len)
+        self.add_committed(slot.pos, slot.len, hooks)
     }
 
     /// How much to reserve for `len` bytes that may have to be discarded: a short slot gets a
@@ -176,21 +177,26 @@ impl<R: Rmw> Ring<R> {
     /// Commits the first `len` bytes of a slot of [`Ring::discardable_len`] bytes. A rest too short
     /// for a hole is committed, too.
     #[inline]
-    pub(crate) fn commit_discardable(&self, slot: Slot, len: u64) -> Committed {
+    pub(crate) fn commit_discardable<H: Hooks>(
+        &self,
+        slot: Slot,
+        len: u64,
+        hooks: &H,
+    ) -> Committed {
         if slot.len.saturating_sub(len) >= hole::MIN {
-            return self.commit_cutting_tail(slot, len);
+            return self.commit_cutting_tail(slot, len, hooks);
         }
-        self.commit(slot)
+        self.commit(slot, hooks)
     }
 
     #[cold]
-    fn commit_cutting_tail(&self, slot: Slot, len: u64) -> Committed {
+    fn commit_cutting_tail<H: Hooks>(&self, slot: Slot, len: u64, hooks: &H) -> Committed {
         let cut = slot.pos.wrapping_add(len);
         if self.unreserve(cut, slot.pos.wrapping_add(slot.len)) {
-            return self.add_committed(slot.pos, ONE_RECORD.wrapping_add(len));
+            return self.add_committed(slot.pos, ONE_RECORD.wrapping_add(len), hooks);
         }
         self.punch_hole(cut, slot.len.wrapping_sub(len));
-        self.commit(slot)
+        self.commit(slot, hooks)
     }
 
     /// Moves the position back from `end` to `start` if nothing was reserved since. The position

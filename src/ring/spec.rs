@@ -36,6 +36,7 @@ pub(crate) struct Spec {
     pub(super) delivery: Delivery,
     pub(super) reserves: Reserves,
     pub(super) clock: Clock,
+    pub(super) whole_only: bool,
 }
 
 impl Spec {
@@ -56,7 +57,31 @@ impl Spec {
             delivery,
             reserves,
             clock,
+            whole_only: false,
         })
+    }
+
+    /// The same, but readers take no part of a sub-buffer before that has ended: what is in its
+    /// reserves is not fixed until then.
+    #[allow(dead_code)]
+    pub(crate) fn whole_only(self) -> Self {
+        Self {
+            whole_only: true,
+            ..self
+        }
+    }
+
+    #[allow(dead_code)]
+    pub(crate) fn is_whole_only(&self) -> bool {
+        self.whole_only
+    }
+
+    /// The bits of the commit word that are 0 when readers may want to know.
+    pub(super) fn mask(geo: Geometry, whole_only: bool, delivery: Delivery) -> u64 {
+        match delivery {
+            Delivery::Packet if !whole_only => 0,
+            _ => geo.subbuf_size().wrapping_sub(1),
+        }
     }
 
     pub(crate) fn geo(&self) -> Geometry {

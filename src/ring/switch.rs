@@ -9,11 +9,21 @@
 
 use crate::ring::{
     claim::Decision,
+    hooks::{Hooks, Opened},
     layout::{Cause, Subbuf},
     reserve::{Committed, Slot},
     sync::{Ordering, Rmw},
     Ring, //
 };
+
+/// A sub-buffer as it is opened.
+struct Opening {
+    seq: u64,
+    /// The commit word before anything is committed.
+    base: u64,
+    begin: u64,
+    data_start: u64,
+}
 
 /// What came of an attempt to enter a sub-buffer.
 enum Entry {
@@ -29,12 +39,21 @@ impl<R: Rmw> Ring<R> {
     /// the caller to count. The second value says whether a sub-buffer was delivered on the way.
     #[cold]
     #[inline(never)]
-    pub(crate) fn reserve_slow(&self, len: u64) -> (Result<Slot, Cause>, Committed) {
+    pub(crate) fn reserve_slow<H: Hooks>(
+        &self,
+        len: u64,
+        hooks: &H,
+    ) -> (Result<Slot, Cause>, Committed) {
         let mut committed = Committed::Quietly;
-        (self.find_room(len, &mut committed), committed)
+        (self.find_room(len, &mut committed, hooks), committed)
     }
 
-    fn find_room(&self, len: u64, committed: &mut Committed) -> Result<Slot, Cause> {
+    fn find_room<H: Hooks>(
+        &self,
+        len: u64,
+        committed: &mut Committed,
+        hooks: &H,
+    ) -> Result<Slot, Cause> {
         if self.room.load(Ordering::Relaxed) == 0 {
             return Err(Cause::Closed);
         }
@@ -45,12 +64,18 @@ impl<R: Rmw> Ring<R> {
         // a writer that finds slot after slot held by readers goes on by itself; it may do so for
         // one lap.
         let mut skips = 0u64;
+        let mut allowed = None;
         while skips <= self.geo.n_subbufs() {
             // ORDERING: reserve:B
             let pos = self.head().writer.pos.load(Ordering::Acquire);
             let offset = self.geo.offset(pos);
             if offset == 0 {
-                match self.enter(pos, len, committed)? {
+                if !self.may_enter(self.geo.seq(pos), &mut allowed, hooks) {
+                    // Readers may have consumed all there is and only not left the sub-buffer.
+                    *committed = Committed::Notify;
+                    return Err(Cause::Full);
+                }
+                match self.enter(pos, len, committed, hooks)? {
                     Entry::Reserved(slot) => return Ok(slot),
                     Entry::Skipped => skips = skips.wrapping_add(1),
                     Entry::Raced => {}
@@ -62,12 +87,11 @@ impl<R: Rmw> Ring<R> {
                 }
             } else {
                 let next = self.geo.seq(pos).wrapping_add(1);
-                if self.is_full(next) {
-                    // Readers may have consumed all there is and only not left the sub-buffer.
+                if !self.may_enter(next, &mut allowed, hooks) {
                     *committed = Committed::Notify;
                     return Err(Cause::Full);
                 }
-                if let Some(Committed::Notify) = self.leave(pos) {
+                if let Some(Committed::Notify) = self.leave(pos, hooks) {
                     *committed = Committed::Notify;
                 }
             }
@@ -76,12 +100,14 @@ impl<R: Rmw> Ring<R> {
     }
 
     /// Tries to open the sub-buffer at whose start `pos` rests and to reserve `len` bytes in it.
-    fn enter(&self, pos: u64, len: u64, committed: &mut Committed) -> Result<Entry, Cause> {
+    fn enter<H: Hooks>(
+        &self,
+        pos: u64,
+        len: u64,
+        committed: &mut Committed,
+        hooks: &H,
+    ) -> Result<Entry, Cause> {
         let seq = self.geo.seq(pos);
-        if self.is_full(seq) {
-            *committed = Committed::Notify;
-            return Err(Cause::Full);
-        }
         // ORDERING: deliver:B
         let delivered = self.head().deliver.seq.load(Ordering::Acquire);
         if delivered.wrapping_add(self.geo.n_subbufs()) <= seq {
@@ -96,7 +122,7 @@ impl<R: Rmw> Ring<R> {
                 let next = self.geo.start(seq.wrapping_add(1));
                 R::cmpxchg(&self.head().writer.pos, pos, next);
                 // Nobody commits to a skipped sub-buffer, so it is passed here.
-                if self.deliver() {
+                if self.deliver(hooks) {
                     *committed = Committed::Notify;
                 }
                 Ok(Entry::Skipped)
@@ -107,15 +133,23 @@ impl<R: Rmw> Ring<R> {
                 let base = subbuf.commit.load(Ordering::Relaxed);
                 let data_start = self.data_start(seq);
                 let slot = pos.wrapping_add(data_start);
-                // Behind the load of the position, before its exchange: so times do not go back.
-                let begin = self.clock.read();
+                let opening = Opening {
+                    seq,
+                    base,
+                    // Behind the load of the position, before its exchange: so times do not go
+                    // back.
+                    begin: self.clock.read(),
+                    data_start,
+                };
                 nesting_point!(F);
                 // ORDERING: reserve:A
                 if !R::cmpxchg(&self.head().writer.pos, pos, slot.wrapping_add(len)) {
                     return Ok(Entry::Raced);
                 }
                 nesting_point!(G);
-                self.open(subbuf, seq, base, begin, data_start);
+                if self.open(subbuf, &opening, hooks) == Committed::Notify {
+                    *committed = Committed::Notify;
+                }
                 // INVARIANT: As in `try_reserve`; `len <= max_record()` fits an empty sub-buffer.
                 Ok(Entry::Reserved(Slot { pos: slot, len }))
             }
@@ -125,24 +159,35 @@ impl<R: Rmw> Ring<R> {
 
     /// Describes a sub-buffer that was just entered. Runs once per lap, in the context that moved
     /// the position; nothing laps the sub-buffer meanwhile as that context has yet to commit.
-    fn open(&self, subbuf: &Subbuf, seq: u64, base: u64, begin: u64, data_start: u64) {
+    fn open<H: Hooks>(&self, subbuf: &Subbuf, opening: &Opening, hooks: &H) -> Committed {
+        let &Opening {
+            seq,
+            base,
+            begin,
+            data_start,
+        } = opening;
         subbuf.base.store(base, Ordering::Relaxed);
         subbuf.begin.store(begin, Ordering::Relaxed);
         subbuf.data_start.store(data_start, Ordering::Relaxed);
         // ORDERING: open:A
         subbuf.seq.store(seq.wrapping_add(1), Ordering::Release);
-        if data_start != 0 {
-            let start = self.geo.start(seq);
-            // SAFETY: Reserved with the record behind them, and not committed yet.
-            unsafe { self.zero_bytes(start, data_start) };
-            // That of the record follows, and tells readers if need be.
-            let _ = self.add_committed(start, data_start);
+        let start = self.geo.start(seq);
+        // SAFETY: Reserved with the record behind them, and not committed yet.
+        unsafe { self.zero_bytes(start, data_start) };
+        hooks.opened(&Opened {
+            seq,
+            begin,
+            start: self.reserve_at(seq, 0, data_start),
+        });
+        if data_start == 0 {
+            return Committed::Quietly;
         }
+        self.add_committed(start, data_start, hooks)
     }
 
     /// Closes the sub-buffer `pos` lies in: what is left of it becomes padding. `None`: somebody
     /// moved the position.
-    fn leave(&self, pos: u64) -> Option<Committed> {
+    fn leave<H: Hooks>(&self, pos: u64, hooks: &H) -> Option<Committed> {
         let seq = self.geo.seq(pos);
         let next = self.geo.start(seq.wrapping_add(1));
         // ORDERING: reserve:A
@@ -155,20 +200,19 @@ impl<R: Rmw> Ring<R> {
         let end_reserve = self.reserves.end.into();
         // SAFETY: All behind `pos` was free, and is this context's since the exchange.
         unsafe { self.zero_bytes(next.wrapping_sub(end_reserve), end_reserve) };
-        Some(self.add_committed(pos, next.wrapping_sub(pos)))
+        Some(self.add_committed(pos, next.wrapping_sub(pos), hooks))
     }
 
     /// Ends the current sub-buffer, so that what is in it can be delivered.
     ///
     /// Must run where writers run: on the owning CPU, if the ring has one.
-    pub(crate) fn flush(&self) -> Committed {
+    pub(crate) fn flush<H: Hooks>(&self, hooks: &H) -> Committed {
         loop {
             let pos = self.head().writer.pos.load(Ordering::Relaxed);
-            let offset = self.geo.offset(pos);
-            if offset == 0 || offset == self.data_start(self.geo.seq(pos)) {
+            if !self.has_begun(pos) {
                 return Committed::Quietly;
             }
-            if let Some(committed) = self.leave(pos) {
+            if let Some(committed) = self.leave(pos, hooks) {
                 return committed;
             }
         }
@@ -179,7 +223,7 @@ impl<R: Rmw> Ring<R> {
     ///
     /// Must run where writers run, and no two at a time. Who can be interrupted in the middle of a
     /// write may still commit, to no effect.
-    pub(crate) fn reset(&self) -> Committed {
+    pub(crate) fn reset<H: Hooks>(&self, hooks: &H) -> Committed {
         let mut committed = Committed::Quietly;
         let mut skips = 0u64;
         loop {
@@ -192,7 +236,7 @@ impl<R: Rmw> Ring<R> {
             // ORDERING: reset:A
             self.first.store(first, Ordering::Release);
             if !rests {
-                if let Some(committed) = self.leave(pos) {
+                if let Some(committed) = self.leave(pos, hooks) {
                     return committed;
                 }
             } else if self.reserves.channel_start == 0 || skips > self.geo.n_subbufs() {
@@ -200,13 +244,37 @@ impl<R: Rmw> Ring<R> {
             } else {
                 // A writer may be about to open the sub-buffer as it was to be before. So it is
                 // opened here, with nothing in it: the position moves, and the writer looks again.
-                match self.enter(pos, 0, &mut committed) {
+                // Whether its slot was consumed does not matter, as that is thrown away.
+                match self.enter(pos, 0, &mut committed, hooks) {
                     Ok(Entry::Skipped) => skips = skips.wrapping_add(1),
                     Ok(Entry::Raced) => {}
                     Ok(Entry::Reserved(_)) | Err(_) => return committed,
                 }
             }
         }
+    }
+
+    /// Whether there is more before `pos` in its sub-buffer than the start reserve.
+    fn has_begun(&self, pos: u64) -> bool {
+        let offset = self.geo.offset(pos);
+        offset != 0 && offset != self.data_start(self.geo.seq(pos))
+    }
+
+    /// Whether a flush would end the current sub-buffer.
+    pub(crate) fn needs_flush(&self) -> bool {
+        self.has_begun(self.written_pos())
+    }
+
+    /// Whether this writer may enter `seq`. `allowed`: what it was told it may.
+    fn may_enter<H: Hooks>(&self, seq: u64, allowed: &mut Option<u64>, hooks: &H) -> bool {
+        if *allowed == Some(seq) {
+            return true;
+        }
+        let may = hooks.may_enter(seq, self.is_full(seq));
+        if may {
+            *allowed = Some(seq);
+        }
+        may
     }
 
     /// Whether no-overwrite mode forbids to open sub-buffer `seq`: its slot is not consumed.

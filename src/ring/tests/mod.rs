@@ -5,6 +5,8 @@
 #[cfg(all(test, not(loom)))]
 mod basics;
 #[cfg(all(test, not(loom)))]
+mod hooks;
+#[cfg(all(test, not(loom)))]
 mod life;
 #[cfg(loom)]
 mod loom;

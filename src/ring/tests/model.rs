@@ -3,7 +3,7 @@
 //! Any sequence of operations on a ring, beside a model so simple that it cannot be wrong: a list of
 //! records, each with its place and what became of it.
 
-use super::world::{record, World};
+use super::world::{record, Entrance, World, ENDED, STARTED};
 use crate::ring::{
     Cause, Clock, Count, Cursor, Delivery, Geometry, Owner, Reserves, Rmw, Shared, Slot, Spec,
 };
@@ -36,6 +36,11 @@ pub(crate) struct Case {
     pub(crate) overwrite: bool,
     pub(crate) global: bool,
     pub(crate) packet: bool,
+    pub(crate) whole_only: bool,
+    /// Hooks fill the reserves.
+    pub(crate) marks: bool,
+    /// Who decides what may be entered, modulo 3.
+    pub(crate) entrance: u8,
     /// Modulo 8.
     pub(crate) reserves: (u8, u8, u8),
     pub(crate) ops: Vec<Op>,
@@ -115,9 +120,19 @@ impl<R: Rmw> Both<R> {
             Delivery::Bulk
         };
         let geo = Geometry::new(size, n).unwrap();
-        let spec = Spec::new(geo, case.overwrite, delivery, reserves, Clock::Mono).unwrap();
+        let mut spec = Spec::new(geo, case.overwrite, delivery, reserves, Clock::Mono).unwrap();
+        if case.whole_only {
+            spec = spec.whole_only();
+        }
+        let mut w = World::with_spec(spec);
+        w.turns.marks = case.marks;
+        w.turns.entrance = match case.entrance % 3 {
+            0 => Entrance::Usual,
+            1 => Entrance::Open,
+            _ => Entrance::Turnstile,
+        };
         Self {
-            w: World::with_spec(spec),
+            w,
             spec,
             records: BTreeMap::new(),
             slots: Vec::new(),
@@ -211,7 +226,11 @@ impl<R: Rmw> Both<R> {
         assert!(match cause {
             Cause::Closed => self.closed,
             Cause::TooBig => len > self.w.max_record(),
-            Cause::Full => !self.spec.overwrite(),
+            Cause::Full => match self.w.turns.entrance {
+                Entrance::Usual => !self.spec.overwrite(),
+                Entrance::Open => false,
+                Entrance::Turnstile => true,
+            },
             Cause::Nested => !self.slots.is_empty(),
             Cause::Held => held,
             Cause::Nmi | Cause::NoBuffer => false,
@@ -274,8 +293,8 @@ impl<R: Rmw> Both<R> {
                     n
                 }
                 _ => {
-                    assert!(self.is_reserve(at), "neither record nor reserve at {at}");
-                    assert_eq!(bytes[0], 0);
+                    let mark = self.mark(at).expect("neither record nor reserve");
+                    assert_eq!(bytes[0], if self.w.turns.marks { mark } else { 0 });
                     1
                 }
             };
@@ -284,12 +303,21 @@ impl<R: Rmw> Both<R> {
         }
     }
 
-    /// Whether a reserve of the client's may be there.
-    fn is_reserve(&self, at: u64) -> bool {
+    /// What the hooks have written there, if a reserve of the client's may be there.
+    fn mark(&self, at: u64) -> Option<u8> {
         let (geo, reserves) = (self.spec.geo(), self.spec.reserves());
         let offset = geo.offset(at);
-        offset < u64::from(reserves.start + reserves.channel_start)
-            || offset >= geo.subbuf_size() - u64::from(reserves.end)
+        if offset >= geo.subbuf_size() - u64::from(reserves.end) {
+            Some(ENDED)
+        } else if offset < u64::from(reserves.start + reserves.channel_start) {
+            Some(if self.spec.is_whole_only() {
+                ENDED
+            } else {
+                STARTED
+            })
+        } else {
+            None
+        }
     }
 
     fn committed(&self) -> Count {
@@ -336,7 +364,8 @@ impl<R: Rmw> Both<R> {
             let whole = self.records.values().filter(|r| r.read[who] == r.len);
             let whole = whole.count() as u64;
             assert!(whole == cursor.read.records || (*gave_up && whole > cursor.read.records));
-            if who == 0 && !self.spec.overwrite() && self.kept_from == 0 {
+            let lossless = !self.spec.overwrite() && self.w.turns.entrance == Entrance::Usual;
+            if who == 0 && lossless && self.kept_from == 0 {
                 assert_eq!(stats.overwritten, Count::default());
             }
             self.check_newest(who);

@@ -6,14 +6,14 @@
 //! Nesting on one CPU is not what threads do: the inner writer runs to its end before the outer one
 //! goes on. So it is tested by calling.
 
-use super::world::{parse_with_reserves, record, World};
-use crate::ring::{Cursor, Owner, Reserves};
+use super::world::{parse_with_reserves, record, Entrance, World};
+use crate::ring::{Clock, Cursor, Delivery, Geometry, Owner, Reserves, Spec};
 use std::cell::RefCell;
 
 type W = World<Owner>;
 
-const PLACES: [&str; 13] = [
-    "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M",
+const PLACES: [&str; 15] = [
+    "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +59,17 @@ struct Start {
     before: usize,
     /// Then one of this length, under the script.
     len: usize,
+    kind: Kind,
+}
+
+/// What the ring is like.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kind {
     overwrite: bool,
+    /// No sub-buffer is refused, though it is full.
+    open: bool,
     reserves: bool,
+    whole_only: bool,
 }
 
 thread_local! {
@@ -130,25 +139,62 @@ fn perform(w: &W, act: Act) {
     }
 }
 
-/// Fills the ring, then writes a record under `steps`, then some more. The number of steps that were
-/// reached.
-fn run(start: Start, steps: &[Step]) -> usize {
-    let Start {
-        before,
-        len,
-        overwrite,
-        reserves,
-    } = start;
-    let w = if reserves {
-        let reserves = Reserves {
+fn ring(kind: Kind) -> W {
+    let reserves = if kind.reserves {
+        Reserves {
             start: 6,
             end: 5,
             channel_start: 8,
-        };
-        W::with_reserves(64, 2, overwrite, reserves)
+        }
     } else {
-        W::new(64, 2, overwrite)
+        Reserves::default()
     };
+    let geo = Geometry::new(64, 2).unwrap();
+    let spec = Spec::new(geo, kind.overwrite, Delivery::Bulk, reserves, Clock::Mono).unwrap();
+    let mut w = W::with_spec(if kind.whole_only {
+        spec.whole_only()
+    } else {
+        spec
+    });
+    if kind.open {
+        w.turns.entrance = Entrance::Open;
+    }
+    w
+}
+
+fn kinds() -> [Kind; 6] {
+    let plain = Kind::default();
+    let overwrite = Kind {
+        overwrite: true,
+        ..plain
+    };
+    let open = Kind {
+        open: true,
+        ..plain
+    };
+    let and_reserves = |kind| Kind {
+        reserves: true,
+        ..kind
+    };
+    let whole_only = Kind {
+        whole_only: true,
+        ..and_reserves(plain)
+    };
+    [
+        plain,
+        overwrite,
+        open,
+        whole_only,
+        and_reserves(plain),
+        and_reserves(overwrite),
+    ]
+}
+
+/// Fills the ring, then writes a record under `steps`, then some more. The number of steps that were
+/// reached.
+fn run(start: Start, steps: &[Step]) -> usize {
+    let Start { before, len, kind } = start;
+    let w = ring(kind);
     let mut c = Cursor::default();
     let mut stream = Vec::new();
     SCRIPT.set(Some(Script {
@@ -162,7 +208,7 @@ fn run(start: Start, steps: &[Step]) -> usize {
     }));
     for _ in 0..before {
         perform(&w, Act::Write(24));
-        if !overwrite {
+        if !kind.overwrite {
             stream.extend(w.read(&mut c, usize::MAX));
         }
     }
@@ -179,7 +225,7 @@ fn run(start: Start, steps: &[Step]) -> usize {
     let stats = w.stats(&c);
     let context = || format!("{start:?} {steps:?}");
     let (records, zeros) = parse_with_reserves(&stream);
-    assert!(reserves || zeros == 0, "{}", context());
+    assert!(kind.reserves || zeros == 0, "{}", context());
     let mut read: Vec<u32> = records.into_iter().map(|(_, n)| n).collect();
     assert_eq!(stats.read.records, read.len() as u64, "{}", context());
     assert_eq!(
@@ -198,7 +244,7 @@ fn run(start: Start, steps: &[Step]) -> usize {
     );
     let refused: u64 = stats.refused.iter().map(|n| n.records).sum();
     assert_eq!(refused, script.refused, "{}", context());
-    if overwrite || script.resets != 0 {
+    if kind.overwrite || kind.open || script.resets != 0 {
         assert!(
             read.iter().all(|n| script.written.contains(n)),
             "{}",
@@ -215,15 +261,10 @@ fn run(start: Start, steps: &[Step]) -> usize {
 }
 
 fn each_start(mut f: impl FnMut(Start)) {
-    for (overwrite, reserves) in [(false, false), (true, false), (false, true), (true, true)] {
+    for kind in kinds() {
         for before in 0..7 {
             for len in [8, 40, 64] {
-                f(Start {
-                    before,
-                    len,
-                    overwrite,
-                    reserves,
-                });
+                f(Start { before, len, kind });
             }
         }
     }
@@ -296,8 +337,7 @@ fn four_levels_at_random() {
         let start = Start {
             before: pick(7),
             len: [8, 24, 40, 64][pick(4)],
-            overwrite: pick(2) == 0,
-            reserves: pick(2) == 0,
+            kind: kinds()[pick(kinds().len())],
         };
         deep += usize::from(run(start, &steps) == 4);
     }

@@ -3,10 +3,79 @@
 //! A ring on the host, and the small vocabulary the tests share.
 
 use crate::ring::{
-    sync, Cause, Clock, Committed, Cursor, Delivery, Geometry, Head, Reserves, Ring, Rmw, Slot,
-    Spec, Subbuf,
+    sync, Cause, Clock, Committed, Cursor, Delivery, Geometry, Head, Hooks, Opened, Reserve,
+    Reserves, Ring, Rmw, Slot, Spec, Subbuf, Whole,
 };
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the hooks write into reserves.
+pub(crate) const STARTED: u8 = 0xb0;
+pub(crate) const ENDED: u8 = 0xb1;
+
+/// Who decides whether a sub-buffer may be entered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// The mode.
+    Usual,
+    /// Nobody is refused.
+    Open,
+    /// Every other is refused, whether the ring is full or not.
+    Turnstile,
+}
+
+/// What is done at the turns of sub-buffers.
+pub(crate) struct Turns {
+    pub(crate) entrance: Entrance,
+    /// Fills reserves, rather than leave them zero.
+    pub(crate) marks: bool,
+    whole_only: bool,
+    asked: AtomicU64,
+    pub(crate) opened: AtomicU64,
+    pub(crate) whole: AtomicU64,
+}
+
+impl Turns {
+    fn mark(&self, reserve: Reserve, with: u8) {
+        if self.marks {
+            sync::writes(reserve.at, reserve.len as usize);
+            // SAFETY: It is the hook's to fill.
+            unsafe { reserve.at.write_bytes(with, reserve.len as usize) };
+        }
+    }
+}
+
+impl Hooks for Turns {
+    fn may_enter(&self, _seq: u64, full: bool) -> bool {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        match self.entrance {
+            Entrance::Usual => !full,
+            Entrance::Open => true,
+            Entrance::Turnstile => asked.is_multiple_of(2),
+        }
+    }
+
+    fn opened(&self, opened: &Opened) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        #[cfg(test)]
+        super::at("N");
+        self.mark(opened.start, STARTED);
+    }
+
+    fn whole(&self, whole: &Whole) {
+        assert!(whole.begin <= whole.end);
+        let start = whole.start.len;
+        assert!(start <= whole.data_len && whole.bytes <= whole.data_len - start);
+        assert!((whole.records == 0) == (whole.bytes == 0));
+        self.whole.fetch_add(1, Ordering::Relaxed);
+        #[cfg(test)]
+        super::at("O");
+        self.mark(whole.tail, ENDED);
+        if self.whole_only {
+            self.mark(whole.start, ENDED);
+        }
+    }
+}
 
 /// A ring and the memory it lives in.
 pub(crate) struct World<R: Rmw> {
@@ -14,6 +83,7 @@ pub(crate) struct World<R: Rmw> {
     head: NonNull<Head>,
     subbufs: NonNull<[Subbuf]>,
     data: NonNull<[u8]>,
+    pub(crate) turns: Turns,
 }
 
 // SAFETY: The pointers are only used to free the memory, by whoever owns the world.
@@ -68,7 +138,39 @@ impl<R: Rmw> World<R> {
             head,
             subbufs,
             data,
+            turns: Turns {
+                entrance: Entrance::Usual,
+                marks: false,
+                whole_only: spec.is_whole_only(),
+                asked: AtomicU64::new(0),
+                opened: AtomicU64::new(0),
+                whole: AtomicU64::new(0),
+            },
         }
+    }
+
+    pub(crate) fn reserve_slow(&self, len: u64) -> (Result<Slot, Cause>, Committed) {
+        self.ring.reserve_slow(len, &self.turns)
+    }
+
+    pub(crate) fn commit(&self, slot: Slot) -> Committed {
+        self.ring.commit(slot, &self.turns)
+    }
+
+    pub(crate) fn commit_discardable(&self, slot: Slot, len: u64) -> Committed {
+        self.ring.commit_discardable(slot, len, &self.turns)
+    }
+
+    pub(crate) fn discard(&self, slot: Slot) -> Committed {
+        self.ring.discard(slot, &self.turns)
+    }
+
+    pub(crate) fn flush(&self) -> Committed {
+        self.ring.flush(&self.turns)
+    }
+
+    pub(crate) fn reset(&self) -> Committed {
+        self.ring.reset(&self.turns)
     }
 
     /// Reserves, counting failures, as a channel does.

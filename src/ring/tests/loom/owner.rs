@@ -2,8 +2,12 @@
 
 //! One writer, which changes words without a LOCK prefix, and readers elsewhere.
 
-use super::{outcomes, read, ring, settle, spawn, write};
-use crate::ring::{sync::Ordering::Relaxed, Cause, Cursor, Owner};
+use super::super::world::{ENDED, STARTED};
+use super::{outcomes, read, ring, settle, spawn, write, World};
+use crate::ring::{sync::Ordering::Relaxed, Cause, Clock, Cursor, Delivery, Geometry};
+use crate::ring::{Owner, Reserves, Spec};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 #[test]
 fn a_writer_and_its_reader() {
@@ -149,6 +153,41 @@ fn a_hole_and_a_reader() {
         first.len()
     });
     assert_eq!(first, [0, 1, 2].into());
+}
+
+/// What a reader finds while a sub-buffer with reserves that hooks fill is written and ended.
+fn reserves_read(whole_only: bool) -> BTreeSet<Vec<u8>> {
+    outcomes(2, move || {
+        let reserves = Reserves {
+            start: 1,
+            end: 1,
+            channel_start: 0,
+        };
+        let geo = Geometry::new(4, 2).unwrap();
+        let mut spec = Spec::new(geo, false, Delivery::Bulk, reserves, Clock::Mono).unwrap();
+        if whole_only {
+            spec = spec.whole_only();
+        }
+        let mut w = World::<Owner>::with_spec(spec);
+        w.turns.marks = true;
+        let (w, mut c) = (Arc::new(w), Cursor::default());
+        let writer = spawn(&w, |w| {
+            let _ = w.write(&[1]).unwrap();
+            let _ = w.flush();
+        });
+        let first = w.read(&mut c, 100);
+        writer.join().unwrap();
+        let rest = w.read(&mut c, 100);
+        assert_eq!(first.len() + rest.len(), 3);
+        first
+    })
+}
+
+#[test]
+fn reserves_are_filled_before_they_are_read() {
+    let parts = [vec![], vec![STARTED, 1], vec![STARTED, 1, ENDED]];
+    assert_eq!(reserves_read(false), parts.into());
+    assert_eq!(reserves_read(true), [vec![], vec![ENDED, 1, ENDED]].into());
 }
 
 #[test]
