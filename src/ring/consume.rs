@@ -155,7 +155,7 @@ impl<R: Rmw> Ring<R> {
         let Some((bytes, _)) = self.committed(subbuf, current) else {
             return false;
         };
-        let pos = self.head().writer.pos.load(Ordering::Acquire);
+        let pos = self.pos(Ordering::Acquire);
         bytes > off.max(subbuf.data_start.load(Ordering::Relaxed))
             && pos == self.geo.start(current).wrapping_add(bytes)
     }
@@ -200,7 +200,7 @@ impl<R: Rmw> Ring<R> {
     fn hold_next(&self, c: &mut Cursor) -> bool {
         loop {
             // ORDERING: reserve:B
-            let pos = self.head().writer.pos.load(Ordering::Acquire);
+            let pos = self.pos(Ordering::Acquire);
             let newest = self.geo.seq(pos);
             if c.seq > newest || (c.seq == newest && self.geo.offset(pos) <= c.off) {
                 return false;
@@ -274,7 +274,7 @@ impl<R: Rmw> Ring<R> {
         // Read after the commit word: if no more is reserved now than was committed then, all that
         // was reserved then was committed.
         // ORDERING: reserve:B
-        let pos = self.head().writer.pos.load(Ordering::Acquire);
+        let pos = self.pos(Ordering::Acquire);
         if bytes == self.geo.subbuf_size()
             || bytes <= c.off.max(data_start)
             || pos != self.geo.start(c.seq).wrapping_add(bytes)

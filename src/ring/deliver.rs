@@ -72,7 +72,7 @@ impl<R: Rmw> Ring<R> {
         let line = &self.head().deliver;
         let seq = line.seq.load(Ordering::Relaxed);
         // ORDERING: reserve:B
-        let pos = self.head().writer.pos.load(Ordering::Acquire);
+        let pos = self.pos(Ordering::Acquire);
         if seq >= self.geo.seq(pos) {
             return false;
         }

@@ -86,6 +86,9 @@ mod hooks;
 mod layout;
 mod pos;
 mod reserve;
+// Channels do not use it yet.
+#[allow(dead_code)]
+mod retire;
 mod spec;
 mod stats;
 mod switch;
@@ -138,6 +141,8 @@ pub(crate) struct Ring<R> {
     whole_only: bool,
     /// Sub-buffers with a lower sequence number were thrown away by a reset.
     first: AtomicU64,
+    /// Number of the sub-buffer with which it follows another ring, plus 1.
+    continued: AtomicU64,
     _rmw: PhantomData<R>,
 }
 
@@ -180,6 +185,7 @@ impl<R: Rmw> Ring<R> {
             reserves: spec.reserves,
             whole_only: spec.whole_only,
             first: AtomicU64::new(0),
+            continued: AtomicU64::new(0),
             _rmw: PhantomData,
         }
     }
@@ -219,7 +225,8 @@ impl<R: Rmw> Ring<R> {
     /// Where the first record of sub-buffer `seq` is to begin.
     fn data_start(&self, seq: u64) -> u64 {
         let start = u64::from(self.reserves.start);
-        if seq == self.first.load(Ordering::Relaxed) {
+        let continues = seq.wrapping_add(1) == self.continued.load(Ordering::Relaxed);
+        if seq == self.first.load(Ordering::Relaxed) && !continues {
             start.wrapping_add(self.reserves.channel_start.into())
         } else {
             start
@@ -243,7 +250,7 @@ impl<R: Rmw> Ring<R> {
 
     /// Where the next record will be reserved.
     pub(crate) fn written_pos(&self) -> u64 {
-        self.head().writer.pos.load(Ordering::Acquire)
+        self.pos(Ordering::Acquire)
     }
 
     /// Publishes how far the consumer has come, and what it has read and missed.

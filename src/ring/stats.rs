@@ -111,7 +111,7 @@ impl<R: Rmw> Ring<R> {
     }
 
     /// Everything committed so far.
-    fn produced(&self) -> Count {
+    pub(super) fn produced(&self) -> Count {
         let line = &self.head().deliver;
         // ORDERING: deliver:B
         let delivered = line.seq.load(Ordering::Acquire);
@@ -119,7 +119,7 @@ impl<R: Rmw> Ring<R> {
             records: line.records.load(Ordering::Relaxed),
             bytes: line.bytes.load(Ordering::Relaxed),
         };
-        let newest = self.geo.seq(self.head().writer.pos.load(Ordering::Acquire));
+        let newest = self.geo.seq(self.pos(Ordering::Acquire));
         let mut seq = delivered;
         while seq <= newest && seq.wrapping_sub(delivered) < self.geo.n_subbufs() {
             sum = sum.plus(self.undelivered(seq));
@@ -146,7 +146,7 @@ impl<R: Rmw> Ring<R> {
     /// What came before the oldest sub-buffer from `seq` on that is still intact.
     fn count_before_oldest(&self, seq: u64) -> Count {
         let line = &self.head().deliver;
-        let newest = self.geo.seq(self.head().writer.pos.load(Ordering::Relaxed));
+        let newest = self.geo.seq(self.pos(Ordering::Relaxed));
         // ORDERING: deliver:B
         let delivered = line.seq.load(Ordering::Acquire);
         let mut seq = seq.max(newest.saturating_sub(self.geo.n_subbufs()));

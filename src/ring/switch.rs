@@ -12,6 +12,7 @@ use crate::ring::{
     hooks::{Hooks, Opened},
     layout::{Cause, Subbuf},
     reserve::{Committed, Slot},
+    retire::RETIRED,
     sync::{Ordering, Rmw},
     Ring, //
 };
@@ -68,6 +69,9 @@ impl<R: Rmw> Ring<R> {
         while skips <= self.geo.n_subbufs() {
             // ORDERING: reserve:B
             let pos = self.head().writer.pos.load(Ordering::Acquire);
+            if pos & RETIRED != 0 {
+                return Err(Cause::Closed);
+            }
             let offset = self.geo.offset(pos);
             if offset == 0 {
                 if !self.may_enter(self.geo.seq(pos), &mut allowed, hooks) {
@@ -188,10 +192,16 @@ impl<R: Rmw> Ring<R> {
     /// Closes the sub-buffer `pos` lies in: what is left of it becomes padding. `None`: somebody
     /// moved the position.
     fn leave<H: Hooks>(&self, pos: u64, hooks: &H) -> Option<Committed> {
+        let next = self.geo.start(self.geo.seq(pos).wrapping_add(1));
+        self.leave_to(pos, next, hooks)
+    }
+
+    /// The same; `word` is to stand for the start of the next.
+    pub(super) fn leave_to<H: Hooks>(&self, pos: u64, word: u64, hooks: &H) -> Option<Committed> {
         let seq = self.geo.seq(pos);
         let next = self.geo.start(seq.wrapping_add(1));
         // ORDERING: reserve:A
-        if !R::cmpxchg(&self.head().writer.pos, pos, next) {
+        if !R::cmpxchg(&self.head().writer.pos, pos, word) {
             return None;
         }
         nesting_point!(H);
@@ -229,12 +239,17 @@ impl<R: Rmw> Ring<R> {
         loop {
             // ORDERING: reserve:B
             let pos = self.head().writer.pos.load(Ordering::Acquire);
+            let retired = pos & RETIRED != 0;
+            let pos = pos & !RETIRED;
             let rests = self.geo.offset(pos) == 0;
             let first = self.geo.seq(pos).wrapping_add(u64::from(!rests));
             // Before the position moves: who opens that sub-buffer leaves room for the channel's
             // start reserve.
             // ORDERING: reset:A
             self.first.store(first, Ordering::Release);
+            if retired {
+                return committed;
+            }
             if !rests {
                 if let Some(committed) = self.leave(pos, hooks) {
                     return committed;

@@ -60,7 +60,8 @@ struct relayfs_lost {
  * @end_reserve: bytes at the end of each sub-buffer that are the client's
  * @reserved: zero
  * @write_pos: position of the next record: free-running bytes; write_pos / subbuf_size is the
- *	sequence number of the current sub-buffer
+ *	sequence number of the current sub-buffer. Bit 63: nothing more will be written here, and
+ *	the buffer behind the file is another
  * @pad0: zero
  * @delivered: sub-buffers with a lower sequence number are complete
  * @delivered_records: records in them

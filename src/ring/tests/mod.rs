@@ -19,6 +19,8 @@ mod random;
 #[cfg(all(test, not(loom)))]
 mod rare;
 #[cfg(all(test, not(loom)))]
+mod retire;
+#[cfg(all(test, not(loom)))]
 mod threads;
 mod world;
 

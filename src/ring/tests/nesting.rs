@@ -22,15 +22,17 @@ enum Act {
     Discard,
     Flush,
     Reset,
+    Retire,
 }
 
-const ACTS: [Act; 6] = [
+const ACTS: [Act; 7] = [
     Act::Write(8),
     Act::Write(40),
     Act::Write(64),
     Act::Discard,
     Act::Flush,
     Act::Reset,
+    Act::Retire,
 ];
 
 /// At the `skip`-th time one of the next writers comes to `place`, `act` is done there.
@@ -50,6 +52,7 @@ struct Script {
     refused: u64,
     injected: usize,
     resets: usize,
+    retired: bool,
 }
 
 /// What a run begins with.
@@ -136,6 +139,10 @@ fn perform(w: &W, act: Act) {
             let _ = w.reset();
             SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().resets += 1);
         }
+        Act::Retire => {
+            let _ = w.retire(|_| ());
+            SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().retired = true);
+        }
     }
 }
 
@@ -205,6 +212,7 @@ fn run(start: Start, steps: &[Step]) -> usize {
         refused: 0,
         injected: 0,
         resets: 0,
+        retired: false,
     }));
     for _ in 0..before {
         perform(&w, Act::Write(24));
@@ -236,6 +244,7 @@ fn run(start: Start, steps: &[Step]) -> usize {
     );
     assert_eq!(stats.unread().records, 0, "{}", context());
     assert_eq!(stats.unread().bytes, 0, "{}", context());
+    assert_eq!(w.is_drained(&c), script.retired, "{}", context());
     assert_eq!(
         stats.produced.records,
         script.written.len() as u64,

@@ -169,6 +169,10 @@ impl<R: Rmw> World<R> {
         self.ring.flush(&self.turns)
     }
 
+    pub(crate) fn retire(&self, before: impl FnMut(u64)) -> Committed {
+        self.ring.retire(&self.turns, before)
+    }
+
     pub(crate) fn reset(&self) -> Committed {
         self.ring.reset(&self.turns)
     }
@@ -235,6 +239,8 @@ impl<R: Rmw> std::ops::Deref for World<R> {
 
 impl<R: Rmw> Drop for World<R> {
     fn drop(&mut self) {
+        #[cfg(loom)]
+        crate::checker::forget(self.data.cast().as_ptr());
         // SAFETY: Leaked in `with_delivery`, and the ring is gone with the world.
         unsafe {
             drop(Box::from_raw(self.head.as_ptr()));

@@ -88,22 +88,32 @@ struct Bytes {
 }
 
 thread_local! {
-    /// Those of the ring that is checked. All threads of a model are run by one of the host's.
-    static BYTES: RefCell<Option<Bytes>> = const { RefCell::new(None) };
+    /// Those of the rings that are checked. All threads of a model are run by one of the host's.
+    static BYTES: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
 }
 
-/// From now on the ring's bytes are the `len` bytes at `start`.
+/// From now on the `len` bytes at `start` are a ring's.
 pub(crate) fn track(start: *const u8, len: usize) {
     let cells = (0..len).map(|_| UnsafeCell::new(())).collect();
-    BYTES.set(Some(Bytes {
-        start: start.addr(),
-        cells,
-    }));
+    let start = start.addr();
+    BYTES.with_borrow_mut(|all| all.push(Bytes { start, cells }));
+}
+
+/// The ring's bytes at `start` are no more.
+pub(crate) fn forget(start: *const u8) {
+    BYTES.with_borrow_mut(|all| all.retain(|bytes| bytes.start != start.addr()));
 }
 
 fn each(at: *const u8, len: usize, f: impl Fn(&UnsafeCell<()>)) {
-    BYTES.with_borrow(|bytes| {
-        let bytes = bytes.as_ref().expect("the ring is tracked");
+    if len == 0 {
+        return;
+    }
+    BYTES.with_borrow(|all| {
+        let within = |bytes: &&Bytes| {
+            let end = bytes.start + bytes.cells.len();
+            (bytes.start..end).contains(&at.addr())
+        };
+        let bytes = all.iter().find(within).expect("the ring is tracked");
         let first = at.addr() - bytes.start;
         bytes.cells[first..first + len].iter().for_each(f);
     });

@@ -4,7 +4,7 @@
 
 use super::World;
 use super::{outcomes, read, ring, settle, spawn, write};
-use crate::ring::{sync::Ordering::Relaxed, Cursor, Reserves, Shared};
+use crate::ring::{sync::Ordering::Relaxed, Cause, Cursor, Reserves, Shared};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -170,4 +170,33 @@ fn a_reset_and_a_writer() {
     let expected = BTreeSet::from([(vec![], None), (vec![0, 2], Some(1))]);
     assert_eq!(start_after_reset(false), expected);
     assert_eq!(start_after_reset(true), expected);
+}
+
+#[test]
+fn a_writer_goes_over_to_what_follows() {
+    let got = outcomes(2, || {
+        let (old, mut c) = (ring::<Shared>(4, false), Cursor::default());
+        let (new, mut d) = (ring::<Shared>(8, false), Cursor::default());
+        write(&old, 1..=1);
+        let next = new.clone();
+        let one = spawn(&old, move |w| match w.write(&[2; 2]) {
+            Err(Cause::Closed) => write(&next, 2..=2) == 1,
+            result => result.is_ok(),
+        });
+        let _ = old.retire(|end| new.start_at(end));
+        let followed = write(&new, 3..=3);
+        assert!(one.join().unwrap());
+        let first = read(&old, &mut c);
+        assert!(old.is_drained(&c));
+        assert_eq!(old.write(&[4]).err(), Some(Cause::Closed));
+        let second = read(&new, &mut d);
+        assert_eq!((first.len() + second.len()) as u64, 2 + followed);
+        (first, second)
+    });
+    let both = [
+        (vec![1, 2], vec![3]),
+        (vec![1], vec![2, 3]),
+        (vec![1], vec![3, 2]),
+    ];
+    assert_eq!(got, both.into());
 }
