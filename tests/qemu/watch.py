@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import termios
 import time
 
@@ -168,6 +169,19 @@ def keep_log(args, log):
     return path
 
 
+def unpack(guest):
+    """Put what the guest sent into the folders it is meant for; say what went wrong, if so."""
+    outer = os.path.join(guest.args.work, "fetched")
+    try:
+        with tarfile.open(outer) as archives:
+            for n, fd in enumerate(guest.args.fetch_fds.split()):
+                with tarfile.open(fileobj=archives.extractfile(f"./{n}.tar")) as archive:
+                    archive.extractall(f"/proc/self/fd/{fd}", filter="data")
+    except (tarfile.TarError, KeyError, OSError) as error:
+        return f"fetching: {error}"
+    return None
+
+
 def judge(guest):
     """The exit status; says on stderr what is not the command's own doing."""
     log = guest.log()
@@ -193,7 +207,8 @@ def judge_verdict(guest):
     if guest.verdict:
         kind, _, value = guest.verdict.partition(" ")
         if kind == "status":
-            return int(value)
+            error = unpack(guest) if guest.args.fetch_fds else None
+            return error or int(value)
         return f"the guest's set-up: {value}"
     if guest.timed_out:
         return f"no verdict within {guest.args.timeout} s"
@@ -207,6 +222,7 @@ def parse_args():
     parser.add_argument("--timeout", type=int, required=True)
     parser.add_argument("--log-fd", type=int)
     parser.add_argument("--log-name")
+    parser.add_argument("--fetch-fds", default="")
     parser.add_argument("--interactive", action="store_true")
     parser.add_argument("qemu", nargs="+")
     return parser.parse_args()
