@@ -27,22 +27,39 @@ pub(crate) struct Place {
     pub(crate) node: i32,
 }
 
+/// Where the memory of buffers is to come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Nodes {
+    /// The node of the CPU that writes it.
+    Local,
+    /// Whichever.
+    Any,
+    /// This one.
+    Of(i32),
+}
+
 impl Place {
     /// Of a CPU, which must be possible.
-    pub(crate) fn of_cpu(cpu: u32) -> Self {
-        // SAFETY: Only looks up a number.
-        let node = unsafe { local::relayfs_helper_cpu_to_node(cpu) };
+    pub(crate) fn of_cpu(cpu: u32, nodes: Nodes) -> Self {
         Self {
             cpu: Some(cpu),
-            node,
+            node: match nodes {
+                // SAFETY: Only looks up a number.
+                Nodes::Local => unsafe { local::relayfs_helper_cpu_to_node(cpu) },
+                Nodes::Any => bindings::NUMA_NO_NODE,
+                Nodes::Of(node) => node,
+            },
         }
     }
 
     /// Of all CPUs.
-    pub(crate) fn anywhere() -> Self {
+    pub(crate) fn anywhere(nodes: Nodes) -> Self {
         Self {
             cpu: None,
-            node: bindings::NUMA_NO_NODE,
+            node: match nodes {
+                Nodes::Local | Nodes::Any => bindings::NUMA_NO_NODE,
+                Nodes::Of(node) => node,
+            },
         }
     }
 }

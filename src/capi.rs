@@ -5,6 +5,7 @@
 
 use crate::bindings as local;
 use crate::channel::Channel;
+use kernel::prelude::*;
 
 mod control;
 mod open;
@@ -19,6 +20,14 @@ unsafe fn channel<'a>(chan: *const local::rchan) -> &'a Channel {
     unsafe { &*chan.cast::<Channel>() }
 }
 
+/// As C wants it: a length, or a negative errno.
+fn length(result: Result<usize>) -> isize {
+    match result {
+        Ok(len) => len as isize,
+        Err(error) => error.to_errno() as isize,
+    }
+}
+
 /// Each function has the very type the C header declares, or this does not compile.
 const _: () = {
     macro_rules! same_type {
@@ -27,8 +36,9 @@ const _: () = {
         };
     }
     same_type!(
-        control: relayfs_flush, relayfs_reset;
-        open: relayfs_close, relayfs_open, relayfs_private_data;
-        write: relayfs_commit, relayfs_discard, relayfs_reserve, relayfs_write, relayfs_write_wait;
+        control: relayfs_cpu_info, relayfs_flush, relayfs_info, relayfs_reset;
+        open: relayfs_close, relayfs_get, relayfs_open, relayfs_private_data, relayfs_put;
+        write: relayfs_commit, relayfs_discard, relayfs_reserve, relayfs_write, relayfs_write_delta,
+            relayfs_write_wait, relayfs_writev;
     );
 };

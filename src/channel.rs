@@ -2,6 +2,7 @@
 
 //! Channels: what a client opens, writes and closes.
 
+use crate::bindings::RELAY_CPU_NONE;
 use crate::buffer::{page_count, Buffer, Place, Store};
 use crate::kind::Kind;
 use crate::memory;
@@ -22,7 +23,9 @@ pub(crate) mod buffers;
 pub(crate) mod config;
 mod flush;
 pub(crate) mod hotplug;
+pub(crate) mod info;
 mod ticker;
+mod variants;
 mod wait;
 mod write;
 
@@ -53,6 +56,23 @@ pub(crate) struct Hub {
 /// What a channel knows of its descriptors.
 pub(crate) struct Readers {
     pub(crate) claims: Claims,
+    open_files: u32,
+}
+
+impl Readers {
+    /// A user has opened one of the files.
+    pub(crate) fn opened(&mut self) {
+        self.open_files = self.open_files.wrapping_add(1);
+    }
+
+    /// A file that was opened is no more.
+    pub(crate) fn released(&mut self) {
+        self.open_files = self.open_files.wrapping_sub(1);
+    }
+
+    pub(crate) fn open_files(&self) -> u32 {
+        self.open_files
+    }
 }
 
 impl Hub {
@@ -94,6 +114,7 @@ impl Channel {
                 readers <- new_mutex!(
                     Readers {
                         claims: Claims::new(),
+                        open_files: 0,
                     },
                     "relayfs readers"
                 ),
@@ -139,7 +160,11 @@ impl Channel {
             }
             Usage::Global => {
                 memory::check_available(pages)?;
-                let buffer = Buffer::new(self.config.shape, Place::anywhere(), self.hub.clone())?;
+                let buffer = Buffer::new(
+                    self.config.shape,
+                    Place::anywhere(self.config.nodes),
+                    self.hub.clone(),
+                )?;
                 let buffer = self.buffers.fill(0, buffer)?;
                 for cpu in possible_cpus() {
                     // SAFETY: The CPU is possible, and nobody else has the channel yet.
@@ -162,7 +187,11 @@ impl Channel {
         if self.buffers.get(index).is_some() {
             return Ok(());
         }
-        let buffer = Buffer::new(self.config.shape, Place::of_cpu(cpu), self.hub.clone())?;
+        let buffer = Buffer::new(
+            self.config.shape,
+            Place::of_cpu(cpu, self.config.nodes),
+            self.hub.clone(),
+        )?;
         if let Some(files) = &*files {
             files.add_buffer(self, &buffer)?;
         }
@@ -264,6 +293,14 @@ impl Channel {
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// The buffer of `cpu`, as clients name it.
+    pub(crate) fn buffer_of(&self, cpu: u32) -> Option<&Arc<Buffer>> {
+        match self.config.usage {
+            Usage::Smp => self.buffers.get(cpu as usize),
+            Usage::Global => self.buffers.get(0).filter(|_| cpu == RELAY_CPU_NONE),
+        }
     }
 
     pub(crate) fn buffers(&self) -> &Buffers {

@@ -6,11 +6,17 @@
 
 EXPORT_SYMBOL_GPL(relayfs_close);
 EXPORT_SYMBOL_GPL(relayfs_commit);
+EXPORT_SYMBOL_GPL(relayfs_cpu_info);
 EXPORT_SYMBOL_GPL(relayfs_discard);
 EXPORT_SYMBOL_GPL(relayfs_flush);
+EXPORT_SYMBOL_GPL(relayfs_get);
+EXPORT_SYMBOL_GPL(relayfs_info);
 EXPORT_SYMBOL_GPL(relayfs_open);
 EXPORT_SYMBOL_GPL(relayfs_private_data);
+EXPORT_SYMBOL_GPL(relayfs_put);
 EXPORT_SYMBOL_GPL(relayfs_reserve);
 EXPORT_SYMBOL_GPL(relayfs_reset);
 EXPORT_SYMBOL_GPL(relayfs_write);
+EXPORT_SYMBOL_GPL(relayfs_write_delta);
 EXPORT_SYMBOL_GPL(relayfs_write_wait);
+EXPORT_SYMBOL_GPL(relayfs_writev);

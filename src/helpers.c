@@ -4,6 +4,7 @@
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/namei.h>
+#include <linux/nodemask.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/sched/signal.h>
@@ -67,6 +68,11 @@ bool relayfs_helper_may_go_on(void)
 void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay)
 {
 	mod_delayed_work(system_dfl_wq, work, delay);
+}
+
+bool relayfs_helper_node_online(unsigned int node)
+{
+	return node < MAX_NUMNODES && node_online(node);
 }
 
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu)

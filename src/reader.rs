@@ -8,7 +8,7 @@
 
 use crate::buffer::{Buffer, Store};
 use crate::channel::Channel;
-use crate::ring::{Count, Cursor, Owner, Ring, Stats};
+use crate::ring::{Count, Cursor, Owner, Progress, Ring, Stats};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
@@ -174,9 +174,11 @@ impl Buffer {
         self.current().ring().overwritten(&at.cursor.lock())
     }
 
-    /// The buffer's counters.
-    pub(crate) fn stats(&self) -> Stats {
-        self.current().ring().stats(&self.consumer.cursor.lock())
+    /// The buffer's counters, and how far it has come.
+    pub(crate) fn look(&self) -> (Stats, Progress) {
+        let store = self.current();
+        let cursor = self.consumer.cursor.lock();
+        (store.ring().stats(&cursor), store.ring().progress(&cursor))
     }
 }
 

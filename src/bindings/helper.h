@@ -17,6 +17,9 @@
 #include <uapi/linux/eventpoll.h>
 #include <uapi/linux/relayfs.h>
 
+/* What bindgen does not see. */
+static const unsigned int RELAYFS_FIRST_NODE = RELAY_NODE(0);
+
 /* Casts that bindgen does not evaluate. */
 static const int RELAYFS_IOCB_NOWAIT = (__force int)IOCB_NOWAIT;
 static const unsigned int RELAYFS_EPOLLET = (__force unsigned int)EPOLLET;
@@ -31,6 +34,7 @@ void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t fun
 int relayfs_helper_locked_down(void);
 bool relayfs_helper_may_go_on(void);
 void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay);
+bool relayfs_helper_node_online(unsigned int node);
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu);
 void relayfs_helper_preempt_disable(void);
 void relayfs_helper_preempt_enable(void);

@@ -9,7 +9,7 @@ use core::mem::offset_of;
 use kernel::ffi::{c_char, c_void};
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
-use kernel::sync::Arc;
+use kernel::sync::{Arc, ArcBorrow};
 
 /// # Safety
 ///
@@ -42,6 +42,27 @@ pub(crate) unsafe extern "C" fn relayfs_close(chan: *mut local::rchan) {
     // SAFETY: As the caller promises.
     let channel = unsafe { Arc::from_raw(chan.cast::<Channel>().cast_const()) };
     channel.close();
+}
+
+/// # Safety
+///
+/// `chan` must come from [`relayfs_open`], and be open or kept by [`relayfs_get`].
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_get(chan: *mut local::rchan) -> *mut local::rchan {
+    // SAFETY: As the caller promises.
+    let channel = unsafe { ArcBorrow::from_raw(chan.cast::<Channel>().cast_const()) };
+    // The reference is the caller's from now on.
+    let _ = Arc::into_raw(Arc::from(channel));
+    chan
+}
+
+/// # Safety
+///
+/// `chan` must be kept by a [`relayfs_get`] that was not undone; process context.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_put(chan: *mut local::rchan) {
+    // SAFETY: As the caller promises.
+    drop(unsafe { Arc::from_raw(chan.cast::<Channel>().cast_const()) });
 }
 
 /// # Safety

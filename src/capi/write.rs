@@ -2,7 +2,7 @@
 
 //! Writing: `include/linux/relayfs/write.h`.
 
-use super::channel;
+use super::{channel, length};
 use crate::bindings as local;
 use crate::buffer::Store;
 use crate::channel::{Channel, Reserved};
@@ -10,6 +10,7 @@ use crate::kind::{with_ring, Kind};
 use crate::percpu::Pinned;
 use crate::ring::{Added, Slot};
 use core::mem;
+use kernel::bindings;
 use kernel::ffi::c_void;
 use kernel::sync::ArcBorrow;
 
@@ -41,10 +42,49 @@ pub(crate) unsafe extern "C" fn relayfs_write_wait(
         let channel = ArcBorrow::from_raw(chan.cast_const().cast::<Channel>());
         channel.write_wait(data.cast(), len, timeout.max(0) as usize)
     };
-    match result {
-        Ok(len) => len as isize,
-        Err(error) => error.to_errno() as isize,
-    }
+    length(result)
+}
+
+/// # Safety
+///
+/// `chan` must be open, `parts` valid for reads of `n_parts` parts, and each of those as `data` for
+/// [`relayfs_write`].
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_writev(
+    chan: *mut local::rchan,
+    parts: *const bindings::kvec,
+    n_parts: u32,
+) -> isize {
+    let parts = match n_parts {
+        0 => &[],
+        // SAFETY: As the caller promises.
+        n => unsafe { core::slice::from_raw_parts(parts, n as usize) },
+    };
+    // SAFETY: As the caller promises.
+    length(unsafe { channel(chan).write_parts(parts) })
+}
+
+/// # Safety
+///
+/// As for [`relayfs_write`]; `wrote_pos` must be null or valid for writes.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_write_delta(
+    chan: *mut local::rchan,
+    data: *const c_void,
+    len: usize,
+    td_offset: i32,
+    wrote_pos: *mut *mut c_void,
+) -> isize {
+    // SAFETY: As the caller promises.
+    let written =
+        unsafe { channel(chan).write_timed(data.cast(), len, usize::try_from(td_offset).ok()) };
+    length(written.map(|(len, place)| {
+        if let (Some(place), false) = (place, wrote_pos.is_null()) {
+            // SAFETY: As the caller promises.
+            unsafe { wrote_pos.write(place.cast()) };
+        }
+        len
+    }))
 }
 
 /// # Safety

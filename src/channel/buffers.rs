@@ -80,14 +80,9 @@ impl Buffers {
         }
     }
 
-    /// The counters, by CPU, of all that have any.
-    pub(crate) fn stats(&self) -> impl Iterator<Item = (usize, Stats)> + '_ {
-        self.entries
-            .iter()
-            .enumerate()
-            .filter_map(|(index, entry)| match entry.buffer.as_ref() {
-                Some(buffer) => Some((index, buffer.stats())),
-                None => Stats::of_refused(Cause::NoBuffer, entry.refused()).map(|s| (index, s)),
-            })
+    /// By place: what was refused as long as that was empty, if anything was.
+    pub(super) fn refused(&self) -> impl Iterator<Item = Option<Stats>> + '_ {
+        let entries = self.entries.iter();
+        entries.map(|entry| Stats::of_refused(Cause::NoBuffer, entry.refused()))
     }
 }

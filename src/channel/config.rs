@@ -3,7 +3,7 @@
 //! A channel's attributes, checked: every errno about them is decided here.
 
 use crate::bindings as local;
-use crate::buffer::Shape;
+use crate::buffer::{Nodes, Shape};
 use crate::ring::{Clock, Geometry, Reserves, Spec};
 use crate::watermark::Watermark;
 use kernel::page::PAGE_SIZE;
@@ -35,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) uid: Option<u32>,
     /// Group; `None`: the mount's.
     pub(crate) gid: Option<u32>,
+    pub(crate) nodes: Nodes,
     /// How long waiting readers may be kept from partial sub-buffers, in milliseconds.
     pub(crate) flush_interval: u32,
     /// The client's pointer; never followed.
@@ -85,7 +86,6 @@ impl Config {
         if attr.resize_min != 0
             || attr.resize_max != 0
             || attr.shrink_idle_ms != 0
-            || attr.node != 0
             || !attr.init_buf.is_null()
             || attr.init_buf_size != 0
             || !attr.callbacks.is_null()
@@ -138,6 +138,7 @@ impl Config {
             mode: (attr.mode != 0).then_some(attr.mode as u16),
             uid: (attr.uid != 0).then_some(attr.uid),
             gid: (attr.gid != 0).then_some(attr.gid),
+            nodes: nodes(attr.node)?,
             flush_interval: if attr.flush_interval_ms == 0 {
                 DEFAULT_FLUSH_MS
             } else {
@@ -166,6 +167,20 @@ fn clock(flags: u32) -> Result<(Clock, u32)> {
         RELAY_TIMESTAMP_TSC => Ok((Clock::Tsc, RELAY_TIMESTAMP_TSC)),
         RELAY_TIMESTAMP_NONE => Ok((Clock::None, RELAY_TIMESTAMP_NONE)),
         _ => Ok((Clock::Mono, RELAY_TIMESTAMP_MONO)),
+    }
+}
+
+/// A node must be there, but need not have memory enough.
+fn nodes(attr: u32) -> Result<Nodes> {
+    let first = local::RELAYFS_FIRST_NODE;
+    match attr {
+        local::RELAY_NODE_LOCAL => Ok(Nodes::Local),
+        local::RELAY_NODE_ANY => Ok(Nodes::Any),
+        // SAFETY: Any number may be asked.
+        n if unsafe { local::relayfs_helper_node_online(n.wrapping_sub(first)) } => {
+            Ok(Nodes::Of(n.wrapping_sub(first) as i32))
+        }
+        _ => Err(EINVAL),
     }
 }
 

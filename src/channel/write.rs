@@ -144,10 +144,11 @@ impl Channel {
 
     /// What this context may write to.
     #[inline(always)]
-    fn writable<'a>(&'a self, pinned: &'a Pinned) -> Result<&'a Store, Cause> {
+    pub(super) fn writable<'a>(&'a self, pinned: &'a Pinned) -> Result<&'a Store, Cause> {
         match self.here.here(pinned) {
             Some(store) if store.kind().is_locking() && lock::in_nmi() => Err(Cause::Nmi),
             Some(store) => Ok(store),
+            None if self.hub.is_closed() => Err(Cause::Closed),
             None => Err(Cause::NoBuffer),
         }
     }
@@ -185,7 +186,7 @@ unsafe fn write_to<R: Rmw>(
 }
 
 #[inline(always)]
-fn reserve_in<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
+pub(super) fn reserve_in<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
     match ring.try_reserve(len) {
         Some(slot) => Ok(slot),
         None => reserve_slow(store, ring, len),

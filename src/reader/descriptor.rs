@@ -53,6 +53,7 @@ impl Descriptor {
             },
             GFP_KERNEL,
         )?;
+        descriptor.channel.hub().readers.lock().opened();
         if exclusive {
             descriptor.claim(true)?;
         }
@@ -323,6 +324,7 @@ impl Drop for Descriptor {
     fn drop(&mut self) {
         let hub = self.channel.hub();
         let mut readers = hub.readers.lock();
+        readers.released();
         self.channel
             .need_every_commit(&mut readers, self.needs_every_commit(), false);
         if let View::Observer(observer) = self.view() {

@@ -107,7 +107,7 @@ pub(crate) use self::layout::{About, Cause, Head, Subbuf};
 pub(crate) use self::pos::Geometry;
 pub(crate) use self::reserve::{Added, Committed, Slot};
 pub(crate) use self::spec::{Delivery, Reserves, Spec};
-pub(crate) use self::stats::Stats;
+pub(crate) use self::stats::{Progress, Stats};
 pub(crate) use self::sync::{now, Locked, Owner, Rmw, Shared};
 
 use self::claim::Claim;

@@ -65,6 +65,28 @@ impl Stats {
     }
 }
 
+/// How far a ring has come, in sub-buffers.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The number of the one that is written.
+    pub(crate) current: u64,
+    /// How many were completed.
+    pub(crate) produced: u64,
+    /// How many of those were consumed, or are no more.
+    pub(crate) consumed: u64,
+}
+
+impl Progress {
+    /// That of two rings together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            current: self.current.wrapping_add(other.current),
+            produced: self.produced.wrapping_add(other.produced),
+            consumed: self.consumed.wrapping_add(other.consumed),
+        }
+    }
+}
+
 impl<R: Rmw> Ring<R> {
     #[cold]
     pub(crate) fn count_lost(&self, cause: Cause, bytes: u64) {
@@ -92,6 +114,23 @@ impl<R: Rmw> Ring<R> {
             read: c.read,
             overwritten: self.overwritten(c),
             refused,
+        }
+    }
+
+    /// How far it has come, as seen with the consumer at `c`.
+    pub(crate) fn progress(&self, c: &Cursor) -> Progress {
+        // ORDERING: deliver:B
+        let produced = self.head().deliver.seq.load(Ordering::Acquire);
+        let pos = self.pos(Ordering::Relaxed);
+        let current = self.geo.seq(pos);
+        // The one that is written has taken the place of another when it was opened.
+        let taken = current.wrapping_add(u64::from(self.geo.offset(pos) != 0));
+        let oldest = taken.saturating_sub(self.geo.n_subbufs());
+        let passed = c.seq.max(self.first.load(Ordering::Relaxed));
+        Progress {
+            current,
+            produced,
+            consumed: passed.max(oldest).min(produced),
         }
     }
 

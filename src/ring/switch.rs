@@ -189,6 +189,19 @@ impl<R: Rmw> Ring<R> {
         self.add_committed(start, data_start, hooks)
     }
 
+    /// How long ago, by the ring's clock, the sub-buffer in which the caller's `slot` lies was entered.
+    /// 0 if who entered it has yet to say when: a writer this one interrupted, or on another CPU.
+    pub(crate) fn age(&self, slot: &Slot) -> u64 {
+        let seq = self.geo.seq(slot.pos);
+        let subbuf = self.subbuf(seq);
+        if self.committed(subbuf, seq).is_none() {
+            return 0;
+        }
+        // Stays what it is until the slot is committed. Clocks of CPUs may differ: not below 0.
+        let begin = subbuf.begin.load(Ordering::Relaxed);
+        self.clock.read().saturating_sub(begin)
+    }
+
     /// Closes the sub-buffer `pos` lies in: what is left of it becomes padding. `None`: somebody
     /// moved the position.
     fn leave<H: Hooks>(&self, pos: u64, hooks: &H) -> Option<Committed> {

@@ -4,8 +4,8 @@
 
 use super::{file, inode, inode::Node, StaticOps};
 use crate::bindings as local;
-use crate::channel::{config::Usage, Channel};
-use crate::ring::{Clock, Count, Stats};
+use crate::channel::{config::Usage, info::Info, Channel};
+use crate::ring::{Clock, Count};
 use crate::watermark::Watermark;
 use kernel::bindings;
 use kernel::ffi::c_void;
@@ -116,23 +116,19 @@ fn print(to: &SeqFile, channel: &Channel) {
     seq_print!(to, "flush_interval_ms: {}\n", config.flush_interval);
     let closed = channel.hub().is_closed();
     seq_print!(to, "state: {}\n", if closed { "closed" } else { "open" });
-    let (mut sum, mut wakeups) = (Stats::default(), 0u64);
-    for (cpu, stats) in channel.buffers().stats() {
-        let woken = channel
-            .buffers()
-            .get(cpu)
-            .map_or(0, |b| b.bell().wish.wakeups());
+    let mut sum = Info::default();
+    for (cpu, info) in channel.infos() {
         seq_print!(to, "cpu{}:", cpu);
-        print_row(to, &stats, woken);
-        sum = sum.plus(&stats);
-        wakeups = wakeups.wrapping_add(woken);
+        print_row(to, &info);
+        sum = sum.plus(&info);
     }
     seq_print!(to, "total:");
-    print_row(to, &sum, wakeups);
+    print_row(to, &sum);
 }
 
 /// Names, each followed by records and payload bytes, but for the wake-ups.
-fn print_row(to: &SeqFile, stats: &Stats, wakeups: u64) {
+fn print_row(to: &SeqFile, info: &Info) {
+    let stats = &info.stats;
     let [full, too_big, nested, closed, held, no_buffer, nmi] = stats.refused;
     let columns = [
         ("produced", stats.produced),
@@ -150,5 +146,5 @@ fn print_row(to: &SeqFile, stats: &Stats, wakeups: u64) {
     for (name, Count { records, bytes }) in columns {
         seq_print!(to, " {} {} {}", name, records, bytes);
     }
-    seq_print!(to, " wakeups {}\n", wakeups);
+    seq_print!(to, " wakeups {}\n", info.wakeups);
 }

@@ -84,7 +84,7 @@ struct relay_schema;
  *	least @n_subbufs. See &rchan_callbacks.needs_resize
  * @shrink_idle_ms: how long all buffers must have been empty before it shrinks; 0: 60000
  * @node: from which NUMA node the buffers are: %RELAY_NODE_LOCAL, %RELAY_NODE_ANY or
- *	RELAY_NODE(number)
+ *	RELAY_NODE(number). What that node has no memory for comes from others
  * @init_buf: memory of the client's the channel starts with, instead of some of its own; aligned to
  *	64 bytes. %RELAY_USAGE_GLOBAL only. It must stay until relay_discard_init_buf() or
  *	relay_close() has returned, and no reader has the channel open; meanwhile the buffer cannot
@@ -146,7 +146,7 @@ void *relayfs_private_data(const struct rchan *chan);
  *
  * * -EINVAL: a bad path, an unknown flag, two flags of one group, a size that is no power of two or
  *   too small, reserves that leave no room, a mode beyond 0666, a reserved field set,
- *   &rchan_attr.size of no version, attributes that do not go together
+ *   &rchan_attr.size of no version, a node that is not there, attributes that do not go together
  * * -E2BIG: a sub-buffer or buffer of more than 1 GiB, or an attribute set that this version of
  *   relayfs does not know
  * * -ENAMETOOLONG: a path or a component of it is too long

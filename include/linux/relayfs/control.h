@@ -19,7 +19,7 @@ struct rchan_count {
 
 /**
  * struct rchan_info - what a channel, or one buffer of it, is like now
- * @size: sizeof(struct rchan_info), set by the caller
+ * @size: sizeof(struct rchan_info), set by the caller; to how much of it relayfs knows, by the call
  * @flags: the channel's, with the defaults filled in
  * @subbuf_size: bytes in a sub-buffer
  * @n_subbufs: sub-buffers in a buffer
@@ -43,6 +43,9 @@ struct rchan_count {
  * @open_files: descriptors users have open; 0 of one buffer
  *
  * Exact when nobody writes or reads meanwhile: then @produced = @read + @overwritten + @unread.
+ *
+ * The structure may grow: a client built with an older one gets what it knows, one built with a
+ * newer one zeroes for what relayfs does not know.
  */
 struct rchan_info {
 	u32 size;

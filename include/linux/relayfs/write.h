@@ -85,9 +85,10 @@ static inline ssize_t relay_writev(struct rchan *chan, const struct kvec *parts,
  * @len: its length in bytes
  * @td_offset: where in the record, in bytes, its time is stored, as a u32 in the machine's order:
  *	how long after the begin of its sub-buffer it was written, by the channel's clock (ns or
- *	cycles; the low 32 bits). Negative: nowhere
+ *	cycles; the low 32 bits). 0 if it is written while another writer is just about to begin
+ *	the sub-buffer. Negative: nowhere
  * @wrote_pos: where to store the address the record was written to; may be NULL. Good for looking
- *	at until the sub-buffer may be overwritten
+ *	at until the sub-buffer may be overwritten. Left as it is if nothing was written
  *
  * relay_write() as it was in 2003.
  *
