@@ -6,17 +6,20 @@ use crate::bindings as local;
 use crate::channel::Hub;
 use crate::lock::Guarded;
 use crate::reader::Position;
-use crate::ring::{Delivery, Geometry, Spec};
+use crate::ring::{Geometry, Spec};
 use crate::watermark::Watermark;
+use core::sync::atomic::AtomicU64;
 use kernel::bindings;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
 mod bell;
 mod store;
+mod stores;
 
 pub(crate) use bell::Bell;
 pub(crate) use store::{page_count, Store};
+use stores::Stores;
 
 /// What tells apart the buffers of a channel.
 #[derive(Clone, Copy)]
@@ -74,6 +77,14 @@ pub(crate) struct Shape {
     pub(crate) flags: u32,
 }
 
+impl Shape {
+    /// The same with other sizes. `None`: the reserves leave no room.
+    pub(crate) fn resized(self, geo: Geometry) -> Option<Self> {
+        let spec = self.spec.resized(geo, self.watermark.delivery(geo))?;
+        Some(Self { spec, ..self })
+    }
+}
+
 /// A buffer.
 #[pin_data]
 pub(crate) struct Buffer {
@@ -82,30 +93,39 @@ pub(crate) struct Buffer {
     /// Not for writers: they have a pointer of their own.
     #[pin]
     stores: Guarded<Stores>,
+    /// What lies before this position was thrown away by a reset.
+    thrown: AtomicU64,
     /// The position all who consume share.
     #[pin]
     pub(crate) consumer: Position,
 }
 
-/// Where a buffer's data is.
-struct Stores {
-    /// What is written to.
-    current: Arc<Store>,
-}
-
 impl Buffer {
-    pub(crate) fn new(shape: Shape, place: Place, hub: Arc<Hub>) -> Result<Arc<Self>> {
+    /// With a store that has the number `generation`.
+    pub(crate) fn new(
+        shape: Shape,
+        place: Place,
+        hub: Arc<Hub>,
+        generation: u64,
+    ) -> Result<Arc<Self>> {
         let bell = Bell::new(hub)?;
         let current = Store::new(shape, place, bell.clone())?;
+        current.set_generation(generation);
         Arc::pin_init(
             pin_init!(Self {
                 place,
                 bell,
-                stores <- Guarded::new(Stores { current }),
+                stores <- Guarded::new(Stores::new(current)),
+                thrown: AtomicU64::new(0),
                 consumer <- Position::new(true),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// A store that can take the place of what is written to. Nobody uses it yet.
+    pub(crate) fn new_store(&self, shape: Shape) -> Result<Arc<Store>> {
+        Store::new(shape, self.place, self.bell.clone())
     }
 
     /// Its number among the buffers of its channel: that of its CPU.
@@ -118,33 +138,15 @@ impl Buffer {
         &self.bell
     }
 
-    /// What is written to now. Process context: who drops it may be the last.
-    pub(crate) fn current(&self) -> Arc<Store> {
-        self.stores.with(|stores| stores.current.clone())
-    }
-
-    /// Does `f`, which is short, with what is written to now. Any context but NMI.
-    pub(crate) fn with_current<T>(&self, f: impl FnOnce(&Store) -> T) -> T {
-        self.stores.with(|stores| f(&stores.current))
-    }
-
-    pub(crate) fn geo(&self) -> Geometry {
-        self.with_current(Store::geo)
-    }
-
     /// Where the next record will be reserved. Any context but NMI.
     pub(crate) fn written_pos(&self) -> u64 {
         self.with_current(|store| store.ring().written_pos())
     }
 
-    /// Where a reader that has come to `pos` goes on. Any context but NMI.
-    pub(crate) fn after_padding(&self, pos: u64) -> u64 {
-        self.with_current(|store| store.ring().after_padding(pos))
-    }
-
-    /// Changes which commits are worth a look. Writers that are at work may not know it yet.
-    pub(crate) fn set_delivery(&self, delivery: Delivery) {
-        self.with_current(|store| store.ring().set_delivery(delivery));
+    /// Changes which commits are worth a look: those that may reach a watermark of `lowest` bytes, if
+    /// not more. Writers that are at work may not know it yet.
+    pub(crate) fn heed_watermark(&self, lowest: u64) {
+        self.with_current(|store| store.heed_watermark(lowest));
     }
 
     /// Refuses writers from now on; some may not know it yet.
@@ -152,24 +154,14 @@ impl Buffer {
         self.with_current(|store| store.ring().close());
     }
 
-    /// The position at which readers can read what lies before `pos`. Any context but NMI.
-    pub(crate) fn readable_at(&self, pos: u64) -> u64 {
-        self.with_current(|store| store.ring().readable_at(pos))
-    }
-
     /// Whether there is something that reads find only after a switch. Any context but NMI.
     pub(crate) fn holds_back(&self) -> bool {
         self.with_current(Store::holds_back)
     }
 
-    /// Whether there seems to be something to read from position `pos` on. Any context but NMI.
-    pub(crate) fn has_data_after(&self, pos: u64) -> bool {
-        self.with_current(|store| store.ring().has_data_after(pos))
-    }
-
-    /// Whether what a reader that has come to `pos` had before it was thrown away. Any context but NMI.
-    pub(crate) fn was_reset_after(&self, pos: u64) -> bool {
-        self.with_current(|store| store.ring().was_reset_after(pos))
+    /// Tells waiting readers of what there is, whatever their watermark. Any context but NMI.
+    pub(crate) fn urge(&self) {
+        self.bell.urge(|from| self.has_data_after(from));
     }
 
     /// Wakes pollers if there is something for them. Says whether somebody goes on waiting, or has

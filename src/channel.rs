@@ -3,15 +3,15 @@
 //! Channels: what a client opens, writes and closes.
 
 use crate::bindings::RELAY_CPU_NONE;
-use crate::buffer::{page_count, Buffer, Place, Store};
+use crate::buffer::{page_count, Buffer, Place, Shape, Store};
 use crate::kind::Kind;
+use crate::lock::Guarded;
 use crate::memory;
 use crate::percpu::{online_cpus, possible_cpus, PerCpu};
 use crate::reader::{claims::Claims, Merge};
-use crate::ring::Delivery;
 use crate::vfs;
 use crate::wake::WaitQueue;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kernel::bindings;
 use kernel::cpu::nr_cpu_ids;
 use kernel::prelude::*;
@@ -24,6 +24,7 @@ pub(crate) mod config;
 mod flush;
 pub(crate) mod hotplug;
 pub(crate) mod info;
+mod resize;
 mod ticker;
 mod variants;
 mod wait;
@@ -33,6 +34,7 @@ use buffers::Buffers;
 pub(crate) use config::MAX_FLUSH_MS;
 use config::{Config, Usage};
 pub(crate) use flush::show_partial;
+use resize::{Present, Resizer};
 pub(crate) use write::Reserved;
 
 /// What all buffers of a channel share with its readers.
@@ -47,9 +49,8 @@ pub(crate) struct Hub {
     pub(crate) waiting: wait::Waiting,
     #[pin]
     pub(crate) readers: Mutex<Readers>,
-    /// How many descriptors have a watermark that any commit may reach, where those of the channel do
-    /// not. Changed with `readers` locked.
-    fine: AtomicUsize,
+    /// The lowest watermark of a descriptor, in bytes. Changed with `readers` locked.
+    fine: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -57,9 +58,29 @@ pub(crate) struct Hub {
 pub(crate) struct Readers {
     pub(crate) claims: Claims,
     open_files: u32,
+    /// The watermarks descriptors have of their own, in bytes.
+    watermarks: KVec<u64>,
 }
 
 impl Readers {
+    /// A descriptor's own watermark changes; 0: none.
+    pub(crate) fn replace_watermark(&mut self, before: u64, after: u64) -> Result {
+        if after != 0 {
+            self.watermarks.push(after, GFP_KERNEL)?;
+        }
+        let mut own = self.watermarks.iter();
+        if let Some(at) = own.position(|&n| before != 0 && n == before) {
+            // It is there, so this does not fail.
+            let _ = self.watermarks.remove(at);
+        }
+        Ok(())
+    }
+
+    /// The lowest of them; the largest number, if there is none.
+    fn lowest_watermark(&self) -> u64 {
+        self.watermarks.iter().copied().min().unwrap_or(u64::MAX)
+    }
+
     /// A user has opened one of the files.
     pub(crate) fn opened(&mut self) {
         self.open_files = self.open_files.wrapping_add(1);
@@ -95,9 +116,14 @@ pub(crate) struct Channel {
     fast: PerCpu<Store>,
     #[pin]
     pub(crate) merge: Mutex<Merge>,
-    /// The files; also guards the making of buffers.
+    /// The files; also guards the making of buffers, and what they are like.
     #[pin]
     tree: Mutex<Option<vfs::Files>>,
+    /// What the buffers are like now.
+    #[pin]
+    present: Guarded<Present>,
+    #[pin]
+    resizer: Resizer,
     pub(crate) ticker: Arc<ticker::Ticker>,
 }
 
@@ -115,10 +141,11 @@ impl Channel {
                     Readers {
                         claims: Claims::new(),
                         open_files: 0,
+                        watermarks: KVec::new(),
                     },
                     "relayfs readers"
                 ),
-                fine: AtomicUsize::new(0),
+                fine: AtomicU64::new(u64::MAX),
                 closed: AtomicBool::new(false),
             }),
             GFP_KERNEL,
@@ -129,6 +156,10 @@ impl Channel {
         })?;
         let ticker = ticker::Ticker::new(&buffers)?;
         let (here, fast) = (PerCpu::new()?, PerCpu::new()?);
+        let present = Present {
+            shape: config.shape,
+            generation: 0,
+        };
         let channel = Arc::pin_init(
             pin_init!(Self {
                 config,
@@ -139,6 +170,8 @@ impl Channel {
                 fast,
                 merge <- new_mutex!(Merge::default(), "relayfs merge"),
                 tree <- new_mutex!(None, "relayfs files"),
+                present <- Guarded::new(present),
+                resizer <- Resizer::new(),
                 ticker,
             }),
             GFP_KERNEL,
@@ -164,11 +197,12 @@ impl Channel {
                     self.config.shape,
                     Place::anywhere(self.config.nodes),
                     self.hub.clone(),
+                    0,
                 )?;
                 let buffer = self.buffers.fill(0, buffer)?;
                 for cpu in possible_cpus() {
-                    // SAFETY: The CPU is possible, and nobody else has the channel yet.
-                    unsafe { self.publish(cpu, buffer) };
+                    // SAFETY: The CPU is possible, and the buffer keeps its store.
+                    unsafe { self.publish(cpu, &buffer.current()) };
                 }
                 Ok(())
             }
@@ -187,41 +221,38 @@ impl Channel {
         if self.buffers.get(index).is_some() {
             return Ok(());
         }
+        let present = self.present();
         let buffer = Buffer::new(
-            self.config.shape,
+            present.shape,
             Place::of_cpu(cpu, self.config.nodes),
             self.hub.clone(),
+            present.generation,
         )?;
         if let Some(files) = &*files {
             files.add_buffer(self, &buffer)?;
         }
         // All is ready: now readers may see it, and then the writers of this CPU.
         let buffer = self.buffers.fill(index, buffer)?;
-        // ORDERING: fine:B
-        smp_mb(Full);
-        if self.hub.fine.load(Ordering::Relaxed) != 0 {
-            buffer.set_delivery(Delivery::Packet);
-        }
+        self.heed_watermark_in(buffer);
         // Who waits for all buffers wishes anew, in this one, too.
         self.hub.wait.wake_all();
-        // SAFETY: As the caller promises.
-        unsafe { self.publish(cpu, buffer) };
+        // SAFETY: As the caller promises; the buffer keeps its store.
+        unsafe { self.publish(cpu, &buffer.current()) };
         Ok(())
     }
 
-    /// Lets the writers of `cpu` have `buffer`, one of this channel's.
+    /// Lets the writers of `cpu` have `store`.
     ///
     /// # Safety
     ///
-    /// As for [`add_cpu()`](Self::add_cpu).
-    unsafe fn publish(&self, cpu: u32, buffer: &Buffer) {
-        let store = buffer.current();
-        // SAFETY: As the caller promises. The store lives as long as its buffer, that as long as
-        // `buffers`, which `self` keeps.
+    /// `cpu` must be possible; `store` be its, or that of all, and be kept as long as the channel, or
+    /// until another was published and all writers that were pinned then are no longer.
+    unsafe fn publish(&self, cpu: u32, store: &Store) {
+        // SAFETY: As the caller promises.
         unsafe {
-            self.here.publish(cpu, &*store);
+            self.here.publish(cpu, store);
             if store.kind() == Kind::PerCpu {
-                self.fast.publish(cpu, &*store);
+                self.fast.publish(cpu, store);
             }
         }
     }
@@ -235,8 +266,9 @@ impl Channel {
 
     /// Ends the channel. Process context.
     pub(crate) fn close(&self) {
-        // From now on the buffers are those there are.
+        // From now on the buffers are those there are, and what they are.
         hotplug::delist(self);
+        self.end_resizes();
         for buffer in self.buffers.iter() {
             buffer.close();
         }
@@ -255,32 +287,42 @@ impl Channel {
         self.ticker.stop();
     }
 
-    /// A descriptor begins or ends to need a look at every commit. Process context.
-    pub(crate) fn need_every_commit(&self, _readers: &mut Readers, before: bool, after: bool) {
-        let usual = self.config.shape.spec.delivery();
-        if before == after || usual == Delivery::Packet {
-            return;
-        }
-        let fine = self.hub.fine.load(Ordering::Relaxed);
-        let (now, delivery) = if after {
-            (fine.wrapping_add(1), Delivery::Packet)
-        } else {
-            (fine.wrapping_sub(1), usual)
-        };
-        self.hub.fine.store(now, Ordering::Relaxed);
+    /// The watermarks of descriptors have changed. Process context.
+    pub(crate) fn heed_watermarks(&self, readers: &Readers) {
+        let lowest = readers.lowest_watermark();
+        let before = self.hub.fine.swap(lowest, Ordering::Relaxed);
         // ORDERING: fine:A
         smp_mb(Full);
-        if fine == 0 || now == 0 {
-            for buffer in self.buffers().iter() {
-                buffer.set_delivery(delivery);
-            }
-            if after {
-                // Writers that do not know it yet run with preemption off. What they have
-                // committed is seen after this by who begins to wait.
-                // SAFETY: Process context.
-                unsafe { bindings::synchronize_rcu() };
-            }
+        for buffer in self.buffers().iter() {
+            buffer.heed_watermark(lowest);
         }
+        if lowest < before && lowest < self.shape().spec.geo().subbuf_size() {
+            // Writers that do not know it yet run with preemption off. What they have committed is
+            // seen after this by who begins to wait.
+            // SAFETY: Process context.
+            unsafe { bindings::synchronize_rcu() };
+        }
+    }
+
+    /// A buffer, or what it is written to, is new.
+    fn heed_watermark_in(&self, buffer: &Buffer) {
+        // ORDERING: fine:B
+        smp_mb(Full);
+        buffer.heed_watermark(self.hub.fine.load(Ordering::Relaxed));
+    }
+
+    fn present(&self) -> Present {
+        self.present.with(|present| *present)
+    }
+
+    /// What its buffers are like now.
+    pub(crate) fn shape(&self) -> Shape {
+        self.present().shape
+    }
+
+    /// How often it was resized.
+    pub(crate) fn generation(&self) -> u64 {
+        self.present().generation
     }
 
     pub(crate) fn config(&self) -> &Config {

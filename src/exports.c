@@ -14,6 +14,8 @@ EXPORT_SYMBOL_GPL(relayfs_info);
 EXPORT_SYMBOL_GPL(relayfs_open);
 EXPORT_SYMBOL_GPL(relayfs_private_data);
 EXPORT_SYMBOL_GPL(relayfs_put);
+EXPORT_SYMBOL_GPL(relayfs_realloc_buffer);
+EXPORT_SYMBOL_GPL(relayfs_replace_buffer);
 EXPORT_SYMBOL_GPL(relayfs_reserve);
 EXPORT_SYMBOL_GPL(relayfs_reset);
 EXPORT_SYMBOL_GPL(relayfs_write);

@@ -53,7 +53,8 @@ impl Drop for Pinned {
 ///
 /// # Invariants
 ///
-/// `slots` is a per-CPU allocation of one pointer, which is null or valid for the life of `self`.
+/// `slots` is a per-CPU allocation of one pointer, which is null or valid as long as `self` and as who has
+/// found it stays pinned.
 pub(crate) struct PerCpu<T> {
     slots: NonNull<*const T>,
     _owns: PhantomData<*const T>,
@@ -61,7 +62,7 @@ pub(crate) struct PerCpu<T> {
 
 // SAFETY: It only hands out `&T`.
 unsafe impl<T: Sync> Send for PerCpu<T> {}
-// SAFETY: As above; a slot is not written while its CPU may read it, as `publish()` demands.
+// SAFETY: As above; a slot is read and written in one piece.
 unsafe impl<T: Sync> Sync for PerCpu<T> {}
 
 impl<T> PerCpu<T> {
@@ -81,9 +82,8 @@ impl<T> PerCpu<T> {
     ///
     /// # Safety
     ///
-    /// `cpu` must be possible, `value` be valid for the life of `self`, and nobody call
-    /// [`here()`](Self::here) on `cpu` meanwhile: either nobody has `self` to do so, or the CPU does
-    /// not run.
+    /// `cpu` must be possible, and `value` be valid as long as `self`, or until another was published
+    /// and all who were pinned then are no longer.
     pub(crate) unsafe fn publish(&self, cpu: u32, value: *const T) {
         // SAFETY: A per-CPU allocation has memory for each possible CPU.
         let slot = unsafe {
@@ -99,7 +99,7 @@ impl<T> PerCpu<T> {
     /// What belongs to the CPU the guard pins.
     #[inline(always)]
     pub(crate) fn here<'a>(&'a self, _pinned: &'a Pinned) -> Option<&'a T> {
-        // ORDERING: cpu:B: a plain load, as nobody stores meanwhile.
+        // ORDERING: cpu:B
         // SAFETY: By the type invariants it is null or valid as long as `self`.
         unsafe { preempt::read(self.slots.as_ptr()).as_ref() }
     }
@@ -210,6 +210,7 @@ mod preempt {
 )))]
 mod preempt {
     use crate::bindings;
+    use core::sync::atomic::{AtomicPtr, Ordering};
 
     pub(super) fn disable() {
         // SAFETY: May be called in any context.
@@ -234,9 +235,8 @@ mod preempt {
     pub(super) unsafe fn read<T>(slots: *const *const T) -> *const T {
         // SAFETY: `slots` has a part for this CPU, as the caller promises.
         unsafe {
-            bindings::relayfs_helper_this_cpu_ptr(slots.expose_provenance())
-                .cast::<*const T>()
-                .read()
+            let slot = bindings::relayfs_helper_this_cpu_ptr(slots.expose_provenance());
+            AtomicPtr::from_ptr(slot.cast::<*mut T>()).load(Ordering::Acquire)
         }
     }
 }

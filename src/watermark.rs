@@ -33,6 +33,14 @@ impl Watermark {
         }
     }
 
+    /// The same, if a ring of this shape has so much.
+    pub(crate) fn within(self, geo: Geometry) -> Self {
+        match self {
+            Self::Bytes(n) => Self::Bytes(n.min(geo.ring_size())),
+            Self::Subbufs(n) => Self::Subbufs(n.min(geo.n_subbufs())),
+        }
+    }
+
     /// Which commits are worth a look.
     pub(crate) fn delivery(self, geo: Geometry) -> Delivery {
         match self {

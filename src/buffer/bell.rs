@@ -90,7 +90,7 @@ impl Bell {
     }
 
     /// Wakes all that wait for the buffer's data. Not from NMI.
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if !self.has_sleeper() {
             return;
         }

@@ -9,9 +9,11 @@ use crate::lock::{RawGuard, RawLock};
 use crate::pages::Pages;
 use crate::percpu::Pinned;
 use crate::ring::{
-    About, Committed, Geometry, Head, Hooks, Locked, Opened, Owner, Ring, Shared, Subbuf, Whole,
+    About, Committed, Delivery, Geometry, Head, Hooks, Locked, Opened, Owner, Ring, Shared, Subbuf,
+    Whole,
 };
-use core::sync::atomic::{AtomicUsize, Ordering};
+use crate::watermark::Watermark;
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use kernel::interrupt::LocalInterruptDisabled;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
@@ -26,11 +28,17 @@ use kernel::sync::Arc;
 pub(crate) struct Store {
     ring: Ring<Owner>,
     kind: Kind,
+    /// Which commits are worth a look, if no descriptor says otherwise.
+    usual: Delivery,
     #[pin]
     lock: RawLock,
     pages: Pages,
     /// The CPU whose ring it is; `None`: of all.
     cpu: Option<u32>,
+    /// Its number among those its buffer has had.
+    generation: AtomicU64,
+    /// What is written to after it; null as long as that is itself.
+    next: AtomicPtr<Store>,
     /// Mappings of all of it.
     mapped: AtomicUsize,
     bell: Arc<Bell>,
@@ -93,9 +101,12 @@ impl Store {
             pin_init!(Self {
                 ring,
                 kind,
+                usual: shape.spec.delivery(),
                 lock <- RawLock::new(),
                 pages,
                 cpu: place.cpu,
+                generation: AtomicU64::new(0),
+                next: AtomicPtr::new(core::ptr::null_mut()),
                 mapped: AtomicUsize::new(0),
                 bell,
             }),
@@ -136,6 +147,63 @@ impl Store {
         self.lock.lock(irqs_off)
     }
 
+    /// Changes which commits are worth a look: those that may reach a watermark of `lowest` bytes, if
+    /// not more. Writers that are at work may not know it yet.
+    pub(crate) fn heed_watermark(&self, lowest: u64) {
+        self.ring.set_delivery(match self.usual {
+            Delivery::Bulk => Watermark::Bytes(lowest).delivery(self.geo()),
+            Delivery::Packet => Delivery::Packet,
+        });
+    }
+
+    /// The position at which a reader that has come to `from` is due.
+    pub(super) fn target(&self, watermark: Watermark, from: u64) -> u64 {
+        let (geo, from) = (self.geo(), self.ring.after_padding(from));
+        self.ring
+            .readable_at(watermark.within(geo).target(from, geo))
+    }
+
+    /// Its number among those its buffer has had.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Gives it its number. Nobody uses it yet.
+    pub(crate) fn set_generation(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Relaxed);
+        self.show_generation(generation);
+    }
+
+    /// Lets those who have mapped it see the number of what is written to.
+    pub(super) fn show_generation(&self, generation: u64) {
+        let head = self.pages.base().cast::<Head>();
+        // SAFETY: The head is in the pages, and from now on nobody but this writes the word.
+        let word = unsafe { AtomicU64::from_ptr(&raw mut (*head.as_ptr()).about.generation) };
+        // ORDERING: generation:A
+        word.store(generation, Ordering::Release);
+    }
+
+    /// Ends it: whoever finds that goes on with `next`, which begins where this ends. On the owning
+    /// CPU, if there is one.
+    ///
+    /// # Safety
+    ///
+    /// `next` must live as long as anybody may write to this.
+    pub(crate) unsafe fn give_way_to(&self, next: &Self) {
+        // ORDERING: next:A: the ring's end, which comes after, is what writers look for.
+        self.next
+            .store(core::ptr::from_ref(next).cast_mut(), Ordering::Release);
+        let ready = |end| next.ring.start_at(end);
+        self.notify(with_ring!(self, |ring| ring.retire(self, ready)));
+    }
+
+    /// What is written to after it, for a writer that has found it closed.
+    pub(crate) fn next(&self) -> Option<&Self> {
+        // ORDERING: next:B
+        // SAFETY: As promised to `give_way_to()`.
+        unsafe { self.next.load(Ordering::Acquire).as_ref() }
+    }
+
     pub(crate) fn cpu(&self) -> Option<u32> {
         self.cpu
     }
@@ -158,7 +226,7 @@ impl Store {
         self.bell.written(|| self.ring.written_pos());
     }
 
-    /// Tells sleeping readers of what there is, whatever their watermark. Any context.
+    /// Tells sleeping readers of what there is here, whatever their watermark. Any context.
     #[cold]
     pub(crate) fn urge(&self) {
         self.bell.urge(|from| self.ring.has_data_after(from));
@@ -169,13 +237,6 @@ impl Store {
         // As all writers: or who preempts this could hold everybody up.
         let _pinned = Pinned::new();
         self.notify(with_ring!(self, |ring| ring.flush(self)));
-    }
-
-    /// Ends the current sub-buffer, and tells readers of what there is. On the owning CPU, if there is
-    /// one.
-    pub(crate) fn flush_here(&self) {
-        self.switch_here();
-        self.urge();
     }
 
     /// Whether readers who look at complete sub-buffers only miss something that a switch would show

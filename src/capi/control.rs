@@ -30,6 +30,30 @@ pub(crate) unsafe extern "C" fn relayfs_reset(chan: *mut local::rchan) {
 
 /// # Safety
 ///
+/// `chan` must be open or kept.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_realloc_buffer(
+    chan: *mut local::rchan,
+    subbuf_size: u64,
+    n_subbufs: u32,
+) -> i32 {
+    // SAFETY: As the caller promises.
+    let result = unsafe { channel(chan) }.realloc(subbuf_size, n_subbufs);
+    result.err().map_or(0, |error| error.to_errno())
+}
+
+/// # Safety
+///
+/// `chan` must be open or kept.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_replace_buffer(chan: *mut local::rchan) -> i32 {
+    // SAFETY: As the caller promises.
+    let result = unsafe { channel(chan) }.replace();
+    result.err().map_or(0, |error| error.to_errno())
+}
+
+/// # Safety
+///
 /// `chan` must be open or kept, `info` valid for as many bytes as its size says; process context.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn relayfs_info(
@@ -94,13 +118,14 @@ unsafe fn tell(
         return EINVAL.to_errno();
     }
     let known = size.min(size_of::<local::rchan_info>());
-    let (shape, stats) = (&channel.config().shape, &info.stats);
+    let (shape, stats) = (channel.shape(), &info.stats);
     let [full, too_big, nested, closed, held, no_buffer, nmi] = stats.refused.map(count);
     let all = local::rchan_info {
         size: known as u32,
         flags: shape.flags,
         subbuf_size: shape.spec.geo().subbuf_size(),
         n_subbufs: shape.spec.geo().n_subbufs() as u32,
+        generation: channel.generation(),
         subbufs_produced: info.progress.produced,
         subbufs_consumed: info.progress.consumed,
         produced: count(stats.produced),

@@ -202,7 +202,7 @@ fn watermark(attr: &local::rchan_attr, packet: bool, geo: Geometry) -> Result<Wa
     }
 }
 
-fn geometry(subbuf_size: u64, n_subbufs: u64) -> Result<Geometry> {
+pub(super) fn geometry(subbuf_size: u64, n_subbufs: u64) -> Result<Geometry> {
     let subbuf_size = if subbuf_size == 0 {
         DEFAULT_SUBBUF_SIZE
     } else {

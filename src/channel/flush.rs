@@ -8,24 +8,29 @@ use crate::buffer::{Buffer, Store};
 use crate::ring;
 use kernel::bindings;
 use kernel::ffi::c_void;
+use kernel::types::NotThreadSafe;
 
 impl Channel {
     /// Ends and delivers the current sub-buffers. Process context, interrupts on. Returns the
     /// monotonic time before which everything committed is visible.
     pub(crate) fn flush(&self) -> u64 {
         let now = ring::now();
-        for buffer in self.buffers().iter() {
-            on_owner(&buffer.current(), Store::flush_here);
-        }
+        self.while_no_resize(|| {
+            for buffer in self.buffers().iter() {
+                on_owner(&buffer.current(), Store::switch_here);
+                buffer.urge();
+            }
+        });
         now
     }
 
     /// Throws away what was written so far. Process context, interrupts on.
     pub(crate) fn reset(&self) {
-        for buffer in self.buffers().iter() {
-            // Locked, as resets of one buffer must not overlap.
-            buffer.while_nobody_consumes(|store| on_owner(store, Store::reset_here));
-        }
+        self.while_no_resize(|| {
+            for buffer in self.buffers().iter() {
+                buffer.while_nobody_consumes(|store| on_owner(store, Store::reset_here));
+            }
+        });
     }
 }
 
@@ -38,37 +43,57 @@ pub(crate) fn show_partial(buffer: &Buffer) {
     }
 }
 
-/// What to do, and with which store.
-struct Errand<'a> {
-    store: &'a Store,
-    run: fn(&Store),
+/// Keeps CPU hotplug away as long as it lives.
+pub(super) struct CpusLocked(NotThreadSafe);
+
+impl CpusLocked {
+    /// Process context.
+    pub(super) fn new() -> Self {
+        // SAFETY: Process context.
+        unsafe { bindings::cpus_read_lock() };
+        Self(NotThreadSafe)
+    }
+}
+
+impl Drop for CpusLocked {
+    fn drop(&mut self) {
+        // SAFETY: Locked in `new()`.
+        unsafe { bindings::cpus_read_unlock() };
+    }
 }
 
 /// Does `run` on the CPU whose store it is, or here if that is not running: then nobody writes the
-/// store. CPU hotplug is kept away meanwhile, so "not running" stays true.
+/// store.
 pub(super) fn on_owner(store: &Store, run: fn(&Store)) {
-    let Some(cpu) = store.cpu() else {
-        return run(store);
+    match store.cpu() {
+        None => run(store),
+        cpu => on_cpu(cpu, &CpusLocked::new(), &|| run(store)),
+    }
+}
+
+/// What to do.
+type Errand<'a> = &'a dyn Fn();
+
+/// Does `run` on `cpu`, or here if that is not running or there is none.
+pub(super) fn on_cpu(cpu: Option<u32>, _locked: &CpusLocked, run: Errand<'_>) {
+    let Some(cpu) = cpu else {
+        return run();
     };
-    let mut errand = Errand { store, run };
+    let mut errand = run;
     let info = (&raw mut errand).cast();
-    // SAFETY: Process context.
-    unsafe { bindings::cpus_read_lock() };
     // SAFETY: `perform` gets the errand it expects, and has returned before this call does.
     let absent =
         unsafe { bindings::smp_call_function_single(cpu as i32, Some(perform), info, true) };
     if absent != 0 {
-        run(store);
+        run();
     }
-    // SAFETY: Locked above.
-    unsafe { bindings::cpus_read_unlock() };
 }
 
 /// # Safety
 ///
-/// `errand` must point to an `Errand` for a store of the CPU this runs on.
+/// `errand` must point to an `Errand`.
 unsafe extern "C" fn perform(errand: *mut c_void) {
     // SAFETY: As the caller promises.
-    let errand = unsafe { &*errand.cast::<Errand<'_>>() };
-    (errand.run)(errand.store);
+    let run = unsafe { *errand.cast::<Errand<'_>>() };
+    run();
 }

@@ -17,7 +17,7 @@ pub(crate) struct Info {
 
 impl Info {
     pub(crate) fn of(buffer: &Buffer) -> Self {
-        let (stats, progress) = buffer.look();
+        let (stats, progress) = buffer.counters();
         Self {
             stats,
             progress,

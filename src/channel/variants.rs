@@ -16,12 +16,12 @@ const TIME: usize = size_of::<u32>();
 
 impl Channel {
     /// Writes one record of `len` bytes, which `fill` puts into its slot. Any context.
-    fn write_with(&self, len: usize, fill: impl FnOnce(&Store, &Slot)) -> Result<usize> {
+    fn write_with(&self, len: usize, mut fill: impl FnMut(&Store, &Slot)) -> Result<usize> {
         if len == 0 {
             return Ok(0);
         }
         let pinned = Pinned::new();
-        let committed = self.writable(&pinned).and_then(|store| {
+        let committed = self.in_writable(&pinned, |store| {
             let committed = with_ring!(store, |ring| {
                 reserve_in(store, ring, len as u64).map(|slot| {
                     fill(store, &slot);

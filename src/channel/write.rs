@@ -108,13 +108,14 @@ impl Channel {
         if len == 0 {
             return Ok(());
         }
-        let store = self.writable(pinned)?;
-        let committed = with_ring!(store, |ring| {
-            // SAFETY: As the caller promises.
-            unsafe { write_to(store, ring, data, len) }
-        })?;
-        store.notify(committed);
-        Ok(())
+        self.in_writable(pinned, |store| {
+            let committed = with_ring!(store, |ring| {
+                // SAFETY: As the caller promises.
+                unsafe { write_to(store, ring, data, len) }
+            })?;
+            store.notify(committed);
+            Ok(())
+        })
     }
 
     /// Reserves `len` bytes in the lock-free buffer of this CPU, if there is one and it has room.
@@ -132,7 +133,7 @@ impl Channel {
 
     /// Reserves `len` (not 0) bytes for a record. Any context.
     pub(crate) fn reserve<'a>(&'a self, pinned: &'a Pinned, len: usize) -> Result<Reserved<'a>> {
-        let reserved = self.writable(pinned).and_then(|store| {
+        let reserved = self.in_writable(pinned, |store| {
             let slot = with_ring!(store, |ring| {
                 let len = ring.discardable_len(len as u64);
                 reserve_in(store, ring, len)
@@ -140,6 +141,23 @@ impl Channel {
             Ok(Reserved { store, slot })
         });
         reserved.map_err(|cause| self.refuse(pinned, cause, len))
+    }
+
+    /// Does `attempt` with what this context may write to, and with what follows that if it ended
+    /// meanwhile. Each follows the other within one resize, so there are two at most.
+    #[inline(always)]
+    pub(super) fn in_writable<'a, T>(
+        &'a self,
+        pinned: &'a Pinned,
+        mut attempt: impl FnMut(&'a Store) -> Result<T, Cause>,
+    ) -> Result<T, Cause> {
+        let mut store = self.writable(pinned)?;
+        loop {
+            match (attempt(store), store.next()) {
+                (Err(Cause::Closed), Some(next)) => store = next,
+                (result, _) => return result,
+            }
+        }
     }
 
     /// What this context may write to.

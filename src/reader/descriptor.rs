@@ -8,7 +8,7 @@ use super::observer::Observer;
 use super::{Outcome, Position, View};
 use crate::buffer::{Buffer, Store};
 use crate::channel::{config::Usage, show_partial, Channel, MAX_FLUSH_MS};
-use crate::ring::{Count, Delivery};
+use crate::ring::Count;
 use crate::wake::WaitQueue;
 use crate::watermark::Watermark;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -199,7 +199,7 @@ impl Descriptor {
             let whatever = expired || self.urged() != urged;
             self.channel.hub().is_closed()
                 || self.any_position(|buffer, at| {
-                    let target = self.target(buffer, at.pos());
+                    let target = buffer.target(self.watermark(), at.pos());
                     let reached = buffer.written_pos() >= target;
                     (reached || whatever) && buffer.is_readable(at)
                 })
@@ -208,13 +208,6 @@ impl Descriptor {
             self.wish(false);
             due()
         }
-    }
-
-    /// The position at which it is to be woken if it has come to `from`.
-    fn target(&self, buffer: &Buffer, from: u64) -> u64 {
-        let from = buffer.after_padding(from);
-        let target = self.watermark().target(from, buffer.geo());
-        buffer.readable_at(target)
     }
 
     /// How often readers of its buffers were to be woken whatever their watermark.
@@ -261,7 +254,8 @@ impl Descriptor {
             } else {
                 at.pos()
             };
-            buffer.bell().wish.put(from, self.target(buffer, from));
+            let target = buffer.target(self.watermark(), from);
+            buffer.bell().wish.put(from, target);
             false
         });
     }
@@ -293,30 +287,18 @@ impl Descriptor {
 
     /// Sets how many bytes are worth a wake-up; 0: as the channel has it.
     pub(crate) fn set_watermark(&self, bytes: u64) -> Result {
-        let geo = self.channel.config().shape.spec.geo();
-        if bytes > geo.ring_size() {
+        if bytes > self.channel.shape().spec.geo().ring_size() {
             return Err(EINVAL);
         }
         let mut readers = self.channel.hub().readers.lock();
-        let before = self.needs_every_commit();
+        let before = self.watermark.load(Ordering::Relaxed);
+        readers.replace_watermark(before, bytes)?;
         self.watermark.store(bytes, Ordering::Relaxed);
-        self.channel
-            .need_every_commit(&mut readers, before, self.needs_every_commit());
+        self.channel.heed_watermarks(&readers);
         drop(readers);
         // Who waits with this descriptor wishes anew.
         self.queue().wake_all();
         Ok(())
-    }
-
-    /// Whether it has a watermark of its own that any commit may reach.
-    fn needs_every_commit(&self) -> bool {
-        match self.watermark.load(Ordering::Relaxed) {
-            0 => false,
-            n => {
-                Watermark::Bytes(n).delivery(self.channel.config().shape.spec.geo())
-                    == Delivery::Packet
-            }
-        }
     }
 }
 
@@ -325,8 +307,12 @@ impl Drop for Descriptor {
         let hub = self.channel.hub();
         let mut readers = hub.readers.lock();
         readers.released();
-        self.channel
-            .need_every_commit(&mut readers, self.needs_every_commit(), false);
+        let watermark = self.watermark.load(Ordering::Relaxed);
+        if watermark != 0 {
+            // Nothing is added, so this does not fail.
+            let _ = readers.replace_watermark(watermark, 0);
+            self.channel.heed_watermarks(&readers);
+        }
         if let View::Observer(observer) = self.view() {
             self.for_each(|buffer| {
                 if let Some(at) = observer.position(buffer) {

@@ -170,13 +170,8 @@ impl<R: Rmw> Ring<R> {
     }
 
     /// What was written before was thrown away.
-    fn first_pos(&self) -> u64 {
+    pub(crate) fn first_pos(&self) -> u64 {
         self.geo.start(self.first.load(Ordering::Acquire))
-    }
-
-    /// Whether what a reader that has come to `pos` had before it was thrown away.
-    pub(crate) fn was_reset_after(&self, pos: u64) -> bool {
-        pos < self.first_pos()
     }
 
     /// Where a reader that has come to `pos` goes on, if it is at the end of a sub-buffer's data.

@@ -11,7 +11,7 @@ use crate::ring::hole::Window;
 /// * If `held`, the slot of `seq` is held by this cursor, and bytes `off .. end` of the sub-buffer
 ///   are committed or padding, `off .. stop` committed. If not, `end == off`.
 /// * `off <= stop <= end`.
-/// * A cursor is used with one ring only.
+/// * A cursor is used with one ring only, until [`Ring::begin`](crate::ring::Ring::begin).
 #[derive(Default)]
 pub(crate) struct Cursor {
     pub(crate) seq: u64,
@@ -115,6 +115,26 @@ impl Cursor {
         self.ordinal = self.ordinal.plus(step);
         self.done = self.run;
         self.partly = 0;
+    }
+
+    /// Everything of this ring before the cursor.
+    pub(super) fn passed(&self) -> Count {
+        let mut passed = self.ordinal;
+        passed.bytes = passed.bytes.wrapping_add(self.partly);
+        passed
+    }
+
+    /// Leaves a ring for sub-buffer `seq` of another, before which there were `before`.
+    pub(super) fn begin(&mut self, before: Count, seq: u64) {
+        self.missed = before.minus(self.read);
+        self.ordinal = Count::default();
+        self.partly = 0;
+        self.go_to(seq);
+    }
+
+    /// What was missed of `all` there ever was, if that is gone but for the run the cursor is in.
+    pub(crate) fn missed_of(&self, all: Count) -> Count {
+        all.minus(self.read).minus(self.unread())
     }
 
     /// What is left of the run the reader is in.

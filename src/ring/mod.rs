@@ -86,8 +86,6 @@ mod hooks;
 mod layout;
 mod pos;
 mod reserve;
-// Channels do not use it yet.
-#[allow(dead_code)]
 mod retire;
 mod spec;
 mod stats;

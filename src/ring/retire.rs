@@ -40,6 +40,12 @@ impl<R: Rmw> Ring<R> {
         self.continued.store(seq.wrapping_add(1), Ordering::Relaxed);
     }
 
+    /// Number of the sub-buffer with which it began.
+    pub(super) fn started(&self) -> u64 {
+        let continued = self.continued.load(Ordering::Relaxed);
+        continued.saturating_sub(1)
+    }
+
     /// Ends the ring. `before` gets the position at which it will end, perhaps several times with one
     /// after the other; the last is true. When it has returned from that, writers may find the ring
     /// retired.
@@ -82,8 +88,14 @@ impl<R: Rmw> Ring<R> {
         self.end().is_some_and(|end| c.seq >= self.geo.seq(end))
     }
 
-    /// All that was ever committed; of a retired ring without writers, for good.
-    pub(crate) fn totals(&self) -> Count {
-        self.produced()
+    /// Whether the ring is retired, and a reader that has come to `pos` has left it.
+    pub(crate) fn ends_before(&self, pos: u64) -> bool {
+        self.end().is_some_and(|end| end <= pos)
+    }
+
+    /// Takes a reader that is in no run to the beginning of this ring, before which `before` was
+    /// written to others: what it has not read of that it has missed.
+    pub(crate) fn begin(&self, c: &mut Cursor, before: Count) {
+        c.begin(before, self.first.load(Ordering::Relaxed));
     }
 }

@@ -84,6 +84,17 @@ impl Spec {
         }
     }
 
+    /// The same for another shape, and with another delivery. `None`: the reserves leave no room.
+    pub(crate) fn resized(self, geo: Geometry, delivery: Delivery) -> Option<Self> {
+        let new = Self::new(geo, self.overwrite, delivery, self.reserves, self.clock)?;
+        // INVARIANT: That of `new`.
+        Some(Self {
+            geo: new.geo,
+            delivery: new.delivery,
+            ..self
+        })
+    }
+
     pub(crate) fn geo(&self) -> Geometry {
         self.geo
     }

@@ -77,6 +77,22 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// The same if all was consumed.
+    pub(crate) fn all_consumed(self) -> Self {
+        Self {
+            consumed: self.produced,
+            ..self
+        }
+    }
+
+    /// That of a ring that follows another.
+    pub(crate) fn after(self, other: Self) -> Self {
+        Self {
+            current: self.current,
+            ..self.plus(other)
+        }
+    }
+
     /// That of two rings together.
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
@@ -102,8 +118,8 @@ impl<R: Rmw> Ring<R> {
         }
     }
 
-    /// The counters, as seen with the consumer at `c`.
-    pub(crate) fn stats(&self, c: &Cursor) -> Stats {
+    /// The counters that no reader has a part in.
+    pub(crate) fn totals(&self) -> Stats {
         let mut refused = [Count::default(); CAUSES];
         for (to, from) in refused.iter_mut().zip(&self.head().lost) {
             to.records = from.records.load(Ordering::Relaxed);
@@ -111,9 +127,19 @@ impl<R: Rmw> Ring<R> {
         }
         Stats {
             produced: self.produced(),
+            refused,
+            ..Stats::default()
+        }
+    }
+
+    /// The counters, as seen with the consumer at `c`; at a new cursor, if it has not come to this
+    /// ring yet.
+    #[cfg(not(MODULE))]
+    pub(crate) fn stats(&self, c: &Cursor) -> Stats {
+        Stats {
             read: c.read,
             overwritten: self.overwritten(c),
-            refused,
+            ..self.totals()
         }
     }
 
@@ -127,17 +153,18 @@ impl<R: Rmw> Ring<R> {
         let taken = current.wrapping_add(u64::from(self.geo.offset(pos) != 0));
         let oldest = taken.saturating_sub(self.geo.n_subbufs());
         let passed = c.seq.max(self.first.load(Ordering::Relaxed));
+        let consumed = passed.max(oldest).min(produced);
         Progress {
             current,
-            produced,
-            consumed: passed.max(oldest).min(produced),
+            produced: produced.wrapping_sub(self.started()),
+            consumed: consumed.wrapping_sub(self.started()),
         }
     }
 
     /// What was overwritten before the reader at `c` could read it, whether it has noticed or not.
     pub(crate) fn overwritten(&self, c: &Cursor) -> Count {
         let first = self.first.load(Ordering::Relaxed);
-        let mut passed = c.read.plus(c.missed);
+        let mut passed = c.passed();
         if c.seq >= first {
             // The run a reader is in is kept for it.
             passed = passed.plus(c.unread());
@@ -150,7 +177,7 @@ impl<R: Rmw> Ring<R> {
     }
 
     /// Everything committed so far.
-    pub(super) fn produced(&self) -> Count {
+    fn produced(&self) -> Count {
         let line = &self.head().deliver;
         // ORDERING: deliver:B
         let delivered = line.seq.load(Ordering::Acquire);

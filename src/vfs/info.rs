@@ -71,7 +71,7 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> i32 {
 
 fn print(to: &SeqFile, channel: &Channel) {
     let config = channel.config();
-    let geo = config.shape.spec.geo();
+    let geo = channel.shape().spec.geo();
     let smp = config.usage == Usage::Smp;
     seq_print!(
         to,
@@ -98,6 +98,7 @@ fn print(to: &SeqFile, channel: &Channel) {
     seq_print!(to, "delivery: {}\n", if packet { "packet" } else { "bulk" });
     seq_print!(to, "subbuf_size: {}\n", geo.subbuf_size());
     seq_print!(to, "n_subbufs: {}\n", geo.n_subbufs());
+    seq_print!(to, "generation: {}\n", channel.generation());
     let clock = match config.shape.spec.clock() {
         Clock::Mono => "mono",
         Clock::Tsc => "tsc",

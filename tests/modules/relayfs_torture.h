@@ -46,6 +46,13 @@ struct torture_sum {
 	__u64 bytes;
 };
 
+/* Sizes of buffers to go over to; sub-buffers no larger than those the channel was opened with. */
+struct torture_resize {
+	__u64 subbuf_size;
+	__u32 n_subbufs;
+	__u32 pad;
+};
+
 /* Why a record was refused. */
 #define TORTURE_ENOSPC		0
 #define TORTURE_EMSGSIZE	1
@@ -132,5 +139,6 @@ static inline void torture_fill(void *to, const struct torture_record *head)
 #define TORTURE_COUNTS		_IOWR('t', 5, struct torture_counts)
 #define TORTURE_FLUSH		_IO('t', 6)
 #define TORTURE_RESET		_IO('t', 7)
+#define TORTURE_RESIZE		_IOW('t', 8, struct torture_resize)
 
 #endif

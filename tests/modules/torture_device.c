@@ -137,6 +137,16 @@ static int do_open(const struct torture_open *o)
 	return 0;
 }
 
+static int do_resize(const struct torture_resize *r)
+{
+	int ret;
+
+	if (!torture.chan || r->subbuf_size > torture.subbuf_size)
+		return -EINVAL;
+	ret = relay_realloc_buffer(torture.chan, r->subbuf_size, r->n_subbufs);
+	return ret ?: relay_replace_buffer(torture.chan);
+}
+
 static int do_counts(struct torture_counts *c)
 {
 	u32 cpu = c->cpu, context = c->context;
@@ -156,6 +166,7 @@ static long torture_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		struct torture_open open;
 		struct torture_start start;
 		struct torture_counts counts;
+		struct torture_resize resize;
 	} u;
 	long ret = 0;
 
@@ -188,6 +199,9 @@ static long torture_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	case TORTURE_RESET:
 		if (torture.chan)
 			relay_reset(torture.chan);
+		break;
+	case TORTURE_RESIZE:
+		ret = do_resize(&u.resize);
 		break;
 	default:
 		return -ENOTTY;

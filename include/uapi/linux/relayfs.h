@@ -55,7 +55,10 @@ struct relayfs_lost {
  * @desc_size: bytes in a struct relayfs_subbuf
  * @cpu: the CPU whose buffer this is, 0xffffffff for a global buffer
  * @flags: the channel's RELAY_* flags
- * @generation: changes when the buffer behind the file is replaced
+ * @generation: number of this buffer among those the file has had. Changes to the number of the
+ *	present one when that is another and all is in place that was ever written to this: read
+ *	what is left, then map again. Positions of the next buffer go on from @write_pos, its counts
+ *	begin at 0
  * @start_reserve: bytes at the start of each sub-buffer that are the client's
  * @end_reserve: bytes at the end of each sub-buffer that are the client's
  * @reserved: zero

@@ -2,7 +2,8 @@
 /*
  * Writers in every context of every CPU, nested in one another, against readers of every kind. Each
  * byte is checked, and at the end each count: what was accepted was read or is counted as
- * overwritten, what was refused is counted by cause.
+ * overwritten, what was refused is counted by cause. Meanwhile buffers may be flushed, reset or
+ * resized.
  *
  * TORTURE_MS: how long each case writes at least, 500 if not set, less on slow kernels; longer, if
  * by then some context has not had its turn.
@@ -19,7 +20,8 @@ struct rig {
 	uint32_t flags;
 	bool global;
 	uint32_t subbuf_size, max_len, contexts;
-	unsigned long meddle;	/* TORTURE_FLUSH or TORTURE_RESET, time after time; 0: neither */
+	unsigned long meddle;	/* TORTURE_FLUSH, _RESET or _RESIZE, time after time; 0: none */
+	unsigned int resizes, busy;
 	struct reader *readers;
 	unsigned char *numbers;	/* bit map: which were read, where readers share */
 };
@@ -221,6 +223,33 @@ static void report(struct __test_metadata *_metadata, struct rig *rig)
 	}
 }
 
+/* Larger and smaller, more and fewer sub-buffers. */
+static void resize(struct __test_metadata *_metadata, struct rig *rig)
+{
+	unsigned int n = rig->resizes + rig->busy;
+	struct torture_resize r = { .n_subbufs = 2 << n * 5 % 4, .subbuf_size = rig->subbuf_size };
+
+	r.subbuf_size >>= n * 7 % 3 * 2;
+	if (r.subbuf_size < 4096)
+		r.subbuf_size = 4096;
+	if (ioctl(rig->dev, TORTURE_RESIZE, &r) == 0) {
+		rig->resizes++;
+		return;
+	}
+	/* What was written before the last one is not read yet. */
+	ASSERT_EQ(errno, EBUSY);
+	ASSERT_TRUE(rig->flags & RELAY_MODE_NO_OVERWRITE);
+	rig->busy++;
+}
+
+static void meddle(struct __test_metadata *_metadata, struct rig *rig)
+{
+	if (rig->meddle == TORTURE_RESIZE)
+		resize(_metadata, rig);
+	else if (rig->meddle)
+		ASSERT_EQ(ioctl(rig->dev, rig->meddle), 0);
+}
+
 static void torture(struct __test_metadata *_metadata, struct rig *rig)
 {
 	struct torture_start how = {
@@ -245,8 +274,7 @@ static void torture(struct __test_metadata *_metadata, struct rig *rig)
 	while (seconds() < begin + torture_ms() / 1e3 ||
 	       (!all_had_their_turn(rig) && seconds() < begin + 120)) {
 		usleep(rig->meddle ? 300 : 20000);
-		if (rig->meddle)
-			ASSERT_EQ(ioctl(rig->dev, rig->meddle), 0);
+		meddle(_metadata, rig);
 	}
 	ASSERT_EQ(ioctl(rig->dev, TORTURE_STOP), 0);
 	ASSERT_EQ(ioctl(rig->dev, TORTURE_CLOSE), 0);
@@ -411,6 +439,25 @@ TEST_F_TIMEOUT(torture, resets, 300)
 	add_buffer_readers(_metadata, &self->rig, POLLING);
 	add_reader(_metadata, &self->rig, WHOLE, OBSERVING | POLLING);
 	run(_metadata, &self->rig);
+}
+
+TEST_F_TIMEOUT(torture, resizes, 300)
+{
+	self->rig.meddle = TORTURE_RESIZE;
+	add_buffer_readers(_metadata, &self->rig, POLLING);
+	add_buffer_readers(_metadata, &self->rig, OBSERVING);
+	add_reader(_metadata, &self->rig, WHOLE, OBSERVING | POLLING);
+	run(_metadata, &self->rig);
+	TH_LOG("%u resizes, %u refused as busy", self->rig.resizes, self->rig.busy);
+	EXPECT_GT(self->rig.resizes, 0);
+}
+
+TEST_F_TIMEOUT(torture, resizes_and_a_reader_of_all, 300)
+{
+	self->rig.meddle = TORTURE_RESIZE;
+	add_reader(_metadata, &self->rig, WHOLE, BLOCKING);
+	run(_metadata, &self->rig);
+	EXPECT_GT(self->rig.resizes, 0);
 }
 
 TEST_F_TIMEOUT(torture, observers, 300)

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A reader's place in a buffer, and how it passes from one store of the buffer to the next.
+
+use crate::buffer::{Buffer, Store};
+use crate::ring::{Count, Cursor, Progress, Stats};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use kernel::prelude::*;
+use kernel::sync::{new_mutex, Arc, Mutex};
+
+/// A reader's place in a buffer.
+#[pin_data]
+pub(crate) struct Position {
+    #[pin]
+    pub(super) place: Mutex<Place>,
+    /// How far the cursor has come, for those who may not sleep.
+    pos: AtomicU64,
+    /// The cursor is inside a run: it holds a slot, and has something to read.
+    mid_run: AtomicBool,
+    /// What is read is consumed: writers of a no-overwrite ring wait for it.
+    consumes: bool,
+}
+
+/// Where exactly a reader is.
+///
+/// # Invariants
+///
+/// The cursor is of the ring of store `generation`, and holds a slot of it only if `inside` is that
+/// store, or while the place is locked.
+#[derive(Default)]
+pub(crate) struct Place {
+    /// Number of the store.
+    generation: u64,
+    pub(super) cursor: Cursor,
+    /// The store, as long as the cursor is in the middle of a run: a record that was begun is finished,
+    /// whatever becomes of the buffer.
+    inside: Option<Arc<Store>>,
+}
+
+impl Place {
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    /// Goes to the beginning of `store`, before which `before` was written.
+    fn begin(&mut self, store: &Store, before: Count) {
+        store.ring().begin(&mut self.cursor, before);
+        self.generation = store.generation();
+    }
+}
+
+impl Position {
+    /// At the oldest data there is.
+    pub(crate) fn new(consumes: bool) -> impl PinInit<Self> {
+        pin_init!(Self {
+            place <- new_mutex!(Place::default(), "relayfs position"),
+            pos: AtomicU64::new(0),
+            mid_run: AtomicBool::new(false),
+            consumes,
+        })
+    }
+
+    /// Everything before was consumed or missed.
+    pub(crate) fn pos(&self) -> u64 {
+        self.pos.load(Ordering::Acquire)
+    }
+
+    /// Whether the reader is in the middle of a run.
+    pub(super) fn is_mid_run(&self) -> bool {
+        self.mid_run.load(Ordering::Acquire)
+    }
+}
+
+impl Buffer {
+    /// The store a reader reads: the one it is in, or the oldest if that is gone.
+    pub(super) fn enter(&self, place: &mut Place) -> Arc<Store> {
+        if let Some(store) = place.inside.take() {
+            if !self.was_reset_after(store.ring().consumed_pos(&place.cursor)) {
+                return store;
+            }
+            store.ring().detach(&mut place.cursor);
+        }
+        let (store, before) = self.find(place.generation);
+        if store.generation() != place.generation {
+            place.begin(&store, before);
+        }
+        store.ring().heed_reset(&mut place.cursor);
+        store
+    }
+
+    /// Brings a reader that has entered `store` to the next byte it can read, in that or in what was
+    /// written to later. Says whether there is one.
+    pub(super) fn advance(&self, at: &Position, place: &mut Place, store: &mut Arc<Store>) -> bool {
+        while !store.ring().advance(&mut place.cursor) {
+            let Some((next, before)) = self.after(store, &place.cursor) else {
+                return false;
+            };
+            if at.consumes {
+                store.ring().publish_consumer(&place.cursor);
+            }
+            place.begin(&next, before);
+            *store = next;
+            store.ring().heed_reset(&mut place.cursor);
+            if at.consumes {
+                self.drop_old(place.generation);
+            }
+        }
+        true
+    }
+
+    /// Ends a look at `store` that [`enter()`](Self::enter) began: shows how far the cursor has come, and
+    /// tells writers that wait for room.
+    pub(super) fn leave(&self, at: &Position, place: &mut Place, store: Arc<Store>) {
+        let (ring, c) = (store.ring(), &place.cursor);
+        if at.consumes {
+            ring.publish_consumer(c);
+            let room = &self.bell().hub().room;
+            if !ring.overwrites() && room.has_sleeper() {
+                room.wake_all();
+            }
+        }
+        let mid_run = ring.mid_run(c);
+        at.pos.store(ring.consumed_pos(c), Ordering::Release);
+        at.mid_run.store(mid_run, Ordering::Release);
+        place.inside = mid_run.then_some(store);
+    }
+
+    /// Lets go of the slot of a reader that looked only.
+    fn step_back(&self, at: &Position, place: &mut Place, store: Arc<Store>) {
+        store.ring().detach(&mut place.cursor);
+        self.leave(at, place, store);
+    }
+
+    /// Takes the consumer to what is written to now, if it has read all that was before; so that this
+    /// need not be kept until it reads again. Not if it is reading.
+    pub(crate) fn let_consumer_pass(&self) {
+        let at = &self.consumer;
+        let Some(mut place) = at.place.try_lock() else {
+            return;
+        };
+        if place.inside.is_some() {
+            return;
+        }
+        let mut store = self.enter(&mut place);
+        self.advance(at, &mut place, &mut store);
+        self.step_back(at, &mut place, store);
+    }
+
+    /// Calls `reset`, which throws away what was written to a store and is called with all there are,
+    /// and brings the consumer to where it is then. Nobody may be changing the stores.
+    pub(crate) fn while_nobody_consumes(&self, reset: impl Fn(&Store)) {
+        let at = &self.consumer;
+        let mut place = at.place.lock();
+        let (oldest, _) = self.find(0);
+        let current = self.current();
+        if !Arc::ptr_eq(&oldest, &current) {
+            reset(&oldest);
+        }
+        reset(&current);
+        self.throw_before(current.ring().first_pos());
+        drop((oldest, current));
+        let mut store = self.enter(&mut place);
+        self.advance(at, &mut place, &mut store);
+        self.step_back(at, &mut place, store);
+    }
+
+    /// Whether a read would find something. Any context but NMI; may rarely be wrong while a writer is at
+    /// work, never for good.
+    pub(crate) fn is_readable(&self, at: &Position) -> bool {
+        let pos = at.pos();
+        (at.is_mid_run() && !self.was_reset_after(pos)) || self.has_data_after(pos)
+    }
+
+    /// Nobody reads at a position any more: do not keep a slot from the writers.
+    pub(crate) fn detach(&self, at: &Position) {
+        let mut place = at.place.lock();
+        if let Some(store) = place.inside.take() {
+            store.ring().detach(&mut place.cursor);
+        }
+        at.mid_run.store(false, Ordering::Release);
+    }
+
+    /// What was overwritten before it was read from a position.
+    pub(crate) fn lost(&self, at: &Position) -> Count {
+        self.overwritten(&at.place.lock())
+    }
+
+    /// The buffer's counters, and how far it has come.
+    pub(crate) fn counters(&self) -> (Stats, Progress) {
+        self.look_from(&self.consumer.place.lock())
+    }
+}
