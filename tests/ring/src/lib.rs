@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mounts the module's ring on the host, where no `kernel` crate exists: that it builds proves that
-//! it is pure.
+//! Mounts the module's pure rooms on the host, where no `kernel` crate exists: that they build proves
+//! that they are.
 
 // The module uses all of it, the tests not quite.
 #![allow(dead_code, unused_imports)]
 
 #[cfg(loom)]
 mod checker;
+
+#[cfg(not(loom))]
+#[path = "../../../src/metadata.rs"]
+mod metadata;
 
 #[path = "../../../src/ring/mod.rs"]
 mod ring;
