@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _STORM_H
+#define _STORM_H
+
+/* Inside relayfs_storm: channels that live short and hard. */
+
+#include <linux/prandom.h>
+#include <linux/relayfs_fs.h>
+#include <linux/spinlock.h>
+
+#include "relayfs_test.h"
+
+#define STORM_LIVES	4
+#define STORM_WRITERS	(2 * STORM_CPUS)	/* a thread and a timer on each CPU */
+#define STORM_CPUS	8
+#define STORM_RECORD	480			/* the longest, in bytes */
+
+/**
+ * struct storm_life - a place in which one channel lives after the other
+ * @lock: guards @chan
+ * @chan: the channel, for those who want to write; NULL: there is none
+ * @users: who uses it
+ * @written: records that were accepted
+ * @bytes: their bytes
+ * @refused: records that were not
+ * @numbers: how many records each writer has tried to write to this channel
+ * @from_users: records users wrote
+ * @over: relay_close() has returned: nobody may be told anything any more
+ * @rnd: the director's dice
+ * @task: the director
+ * @id: number of the place
+ * @sized: how the channel was resized, as it was told
+ * @can_verify: its stream is records and nothing else
+ */
+struct storm_life {
+	raw_spinlock_t lock;
+	struct rchan *chan;
+	atomic_t users;
+	atomic64_t written;
+	atomic64_t bytes;
+	atomic64_t refused;
+	atomic_t numbers[STORM_WRITERS];
+	atomic64_t from_users;
+	bool over;
+	struct rnd_state rnd;
+	struct task_struct *task;
+	u32 id;
+	atomic_t sized;
+	bool can_verify;
+};
+
+extern struct storm_life storm_lives[STORM_LIVES];
+
+/* Records written and read, and lives that ended, since the module was loaded. */
+extern atomic_long_t storm_written, storm_read, storm_ended;
+
+static inline u32 storm_draw(struct rnd_state *rnd, u32 below)
+{
+	return (u64)prandom_u32_state(rnd) * below >> 32;
+}
+
+/* The channel of a life, to be left; NULL if there is none. Any context but NMI. */
+struct rchan *storm_enter(struct storm_life *life);
+void storm_leave(struct storm_life *life);
+
+int storm_start_writers(u64 seed);
+void storm_stop_writers(void);
+
+/* One channel, from relay_open() to the last look at its accounts. */
+void storm_live(struct storm_life *life);
+
+#endif /* _STORM_H */

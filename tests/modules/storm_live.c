@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The director of a life: opens a channel, lets happen to it whatever may, closes it, adds up. */
+
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/slab.h>
+
+#include "storm.h"
+
+static u32 one_of(struct rnd_state *rnd, u32 a, u32 b)
+{
+	return storm_draw(rnd, 2) ? a : b;
+}
+
+static struct rchan *open_something(struct storm_life *life)
+{
+	struct rnd_state *rnd = &life->rnd;
+	struct rchan_attr attr = {
+		.size = sizeof(attr),
+		.flags = one_of(rnd, RELAY_MODE_CONTINUOUS, RELAY_MODE_NO_OVERWRITE) |
+			 one_of(rnd, RELAY_USAGE_SMP, RELAY_USAGE_GLOBAL) |
+			 one_of(rnd, RELAY_SCHEME_LOCKLESS, RELAY_SCHEME_LOCKING) |
+			 one_of(rnd, RELAY_DELIVERY_BULK, RELAY_DELIVERY_PACKET) |
+			 one_of(rnd, RELAY_TIMESTAMP_MONO, RELAY_TIMESTAMP_NONE),
+		.subbuf_size = PAGE_SIZE << storm_draw(rnd, 3),
+		.n_subbufs = 2 << storm_draw(rnd, 4),
+		.flush_interval_ms = 1 + storm_draw(rnd, 50),
+		.private_data = life,
+	};
+	char path[32];
+
+	life->can_verify = storm_draw(rnd, 4);
+	if (!life->can_verify) {
+		attr.start_reserve = storm_draw(rnd, 100);
+		attr.end_reserve = storm_draw(rnd, 100);
+		attr.channel_start_reserve = storm_draw(rnd, 100);
+	}
+	snprintf(path, sizeof(path), storm_draw(rnd, 2) ? "storm/%u" : "storm/deep/er/%u",
+		 life->id);
+	return relay_open(path, &attr);
+}
+
+static void look(struct rchan *chan)
+{
+	struct rchan_info info = { .size = sizeof(info) };
+
+	WARN_ON(relay_info(chan, &info));
+	WARN_ON(relay_cpu_info(chan, info.flags & RELAY_USAGE_GLOBAL ? RELAY_CPU_NONE : 0,
+			       &info));
+}
+
+static void do_something(struct storm_life *life, struct rchan *chan)
+{
+	switch (storm_draw(&life->rnd, 4)) {
+	case 0:
+		relay_flush(chan);
+		break;
+	case 1:
+		if (!storm_draw(&life->rnd, 4))
+			relay_reset(chan);
+		break;
+	case 2:
+		look(chan);
+		break;
+	default:
+		msleep(storm_draw(&life->rnd, 10));
+	}
+}
+
+/* What was tried is what was written and what was refused, for whatever reason. */
+static void add_up(struct storm_life *life, struct rchan *chan)
+{
+	struct rchan_info info = { .size = sizeof(info) };
+	u64 written = atomic64_read(&life->written), bytes = atomic64_read(&life->bytes);
+	u64 refused;
+
+	WARN_ON(relay_info(chan, &info));
+	refused = info.full.records + info.too_big.records + info.nested.records +
+		  info.closed.records + info.held.records + info.no_buffer.records +
+		  info.nmi.records;
+	WARN(info.produced.records != written || info.produced.bytes != bytes,
+	     "storm: %llu records of %llu bytes counted, %llu of %llu written\n",
+	     info.produced.records, info.produced.bytes, written, bytes);
+	WARN(refused != atomic64_read(&life->refused), "storm: %llu counted, %lld refused\n",
+	     refused, atomic64_read(&life->refused));
+	WARN(info.read.records + info.overwritten.records + info.unread.records != written,
+	     "storm: %llu read, %llu overwritten, %llu unread of %llu\n", info.read.records,
+	     info.overwritten.records, info.unread.records, written);
+	atomic_long_inc(&storm_ended);
+}
+
+static void publish(struct storm_life *life, struct rchan *chan)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&life->lock, flags);
+	life->chan = chan;
+	raw_spin_unlock_irqrestore(&life->lock, flags);
+}
+
+static void be_born(struct storm_life *life)
+{
+	atomic64_set(&life->written, 0);
+	atomic64_set(&life->bytes, 0);
+	atomic64_set(&life->refused, 0);
+	atomic64_set(&life->from_users, 0);
+	for (u32 i = 0; i < STORM_WRITERS; i++)
+		atomic_set(&life->numbers[i], 0);
+	WRITE_ONCE(life->over, false);
+}
+
+void storm_live(struct storm_life *life)
+{
+	u32 days = 1 + storm_draw(&life->rnd, 40);
+	struct rchan *chan;
+
+	be_born(life);
+	chan = open_something(life);
+	if (IS_ERR(chan)) {
+		/* The path may still be another's. */
+		WARN_ON(PTR_ERR(chan) != -ENOMEM);
+		return;
+	}
+	rchan_get(chan);
+	publish(life, chan);
+	while (days-- && !kthread_should_stop())
+		do_something(life, chan);
+	/* Under the hands of those who write. */
+	relay_close(chan);
+	WRITE_ONCE(life->over, true);
+	publish(life, NULL);
+	while (atomic_read(&life->users))
+		fsleep(1000);
+	add_up(life, chan);
+	rchan_put(chan);
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Channels open and close, their client is loaded and unloaded, and all the while users open, read,
+ * watch, map and leave their files. Nothing may go wrong, every record that is read must be right
+ * and come in order, the accounts of each channel must add up, and in the end no memory may be
+ * missing.
+ *
+ * STORM_SECONDS says how long it lasts, STORM_SEED where the draws begin.
+ */
+
+#include <pthread.h>
+#include <poll.h>
+#include "relaytest.h"
+
+#define USERS	6
+#define WRITERS	64
+
+static bool over;
+static unsigned long sum, wrong, reads, opens;
+
+struct user {
+	pthread_t thread;
+	unsigned int rnd;
+	unsigned char *buf;
+};
+
+/* Larger than all buffers of a channel: a read that does not fill it ends between two records. */
+#define ROOM	(8 << 20)
+
+static bool is_over(void)
+{
+	return __atomic_load_n(&over, __ATOMIC_RELAXED);
+}
+
+static unsigned int draw(struct user *u, unsigned int below)
+{
+	return rand_r(&u->rnd) % below;
+}
+
+static void name_something(struct user *u, char *path, size_t size)
+{
+	const char *dir = draw(u, 2) ? "storm" : "storm/deep/er";
+	unsigned int life = draw(u, 4);
+
+	switch (draw(u, 6)) {
+	case 0:
+		snprintf(path, size, MOUNT "/%s/%u.d/info", dir, life);
+		break;
+	case 1:
+	case 2:
+		snprintf(path, size, MOUNT "/%s/%u", dir, life);
+		break;
+	default:
+		snprintf(path, size, MOUNT "/%s/%u.d/cpu%u", dir, life, draw(u, cpus()));
+	}
+}
+
+/* The reserves of a channel are in its stream, too. */
+static bool has_reserves(int fd, bool cpu_file)
+{
+	struct relayfs_meta *meta;
+	bool has = true;
+
+	if (!cpu_file)
+		return true;
+	meta = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
+	if (meta != MAP_FAILED) {
+		has = meta->start_reserve || meta->end_reserve;
+		munmap(meta, getpagesize());
+	}
+	return has;
+}
+
+/* Records, whole, and of each writer in the order in which it wrote them. */
+static void verify(const unsigned char *at, size_t left, unsigned int last[WRITERS])
+{
+	while (left) {
+		size_t len = record_check(at, left);
+		struct relaytest_record r;
+
+		memcpy(&r, at, sizeof(r));
+		if (!len || r.writer >= WRITERS || r.number <= last[r.writer]) {
+			fprintf(stderr, "# wrong: %zu left, len %u writer %u number %u\n", left,
+				r.len, r.writer, r.number);
+			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+			return;
+		}
+		last[r.writer] = r.number;
+		at += len;
+		left -= len;
+	}
+}
+
+static void read_some(struct user *u, int fd, bool verifies)
+{
+	unsigned int last[WRITERS] = { 0 }, times = 1 + draw(u, 30);
+
+	while (times-- && !is_over()) {
+		ssize_t n = read(fd, u->buf, draw(u, 8) || verifies ? ROOM : 1 + draw(u, 9999));
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		if (n > 0)
+			__atomic_add_fetch(&reads, 1, __ATOMIC_RELAXED);
+		if (!n || n == ROOM || (n < 0 && errno != EAGAIN))
+			return;
+		if (n > 0 && verifies)
+			verify(u->buf, n, last);
+		poll(&p, 1, draw(u, 20));
+	}
+}
+
+static void map_some(struct user *u, int fd)
+{
+	struct relayfs_meta *meta;
+	unsigned char *all;
+	size_t len;
+
+	meta = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
+	if (meta == MAP_FAILED)
+		return;
+	len = meta->data_offset + meta->subbuf_size * meta->n_subbufs;
+	all = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	munmap(meta, getpagesize());
+	/* It may have been replaced by one of another size meanwhile. */
+	if (all == MAP_FAILED)
+		return;
+	if (draw(u, 2))
+		close(fd);
+	for (int times = draw(u, 3); times >= 0; times--) {
+		for (size_t i = 0; i < len; i += 1024)
+			__atomic_add_fetch(&sum, all[i], __ATOMIC_RELAXED);
+		usleep(draw(u, 20000));
+	}
+	munmap(all, len);
+}
+
+static void use_something(struct user *u)
+{
+	bool observes = draw(u, 2), cpu_file;
+	char path[128];
+	int fd;
+
+	name_something(u, path, sizeof(path));
+	cpu_file = strstr(path, ".d/cpu");
+	fd = open(path, O_RDONLY | O_CLOEXEC | (draw(u, 4) ? O_NONBLOCK : 0) |
+		  (draw(u, 8) ? 0 : O_EXCL));
+	if (fd < 0)
+		return;
+	__atomic_add_fetch(&opens, 1, __ATOMIC_RELAXED);
+	if (observes && ioctl(fd, RELAY_IOC_OBSERVE))
+		observes = false;
+	if (!draw(u, 4)) {
+		__u64 mark = 1 + draw(u, 5000);
+
+		ioctl(fd, RELAY_IOC_SET_WATERMARK, &mark);
+	}
+	if (cpu_file && !draw(u, 3))
+		map_some(u, fd);
+	else
+		read_some(u, fd, observes && !has_reserves(fd, cpu_file));
+	close(fd);
+}
+
+static void *use(void *data)
+{
+	struct user *u = data;
+
+	u->buf = malloc(ROOM);
+	while (!is_over()) {
+		use_something(u);
+		usleep(draw(u, 3000));
+	}
+	free(u->buf);
+	return NULL;
+}
+
+static int load_storm(unsigned int seed)
+{
+	static const char * const paths[] = { "relayfs_storm.ko", "relayfs/relayfs_storm.ko" };
+	char parameters[32];
+	int ret = -1;
+
+	snprintf(parameters, sizeof(parameters), "seed=%u", seed);
+	for (int i = 0; i < 2 && ret; i++) {
+		int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+
+		ret = syscall(SYS_finit_module, fd, parameters, 0);
+		close(fd);
+	}
+	return ret;
+}
+
+/* Memory the kernel uses, in KiB; it comes and goes a little whatever one does. */
+static int64_t memory_used(void)
+{
+	return meminfo("MemTotal") - meminfo("MemAvailable");
+}
+
+static bool is_back(int64_t before, int64_t tolerance)
+{
+	for (int i = 0; i < 100; i++) {
+		if (parameter_get("used_bytes") == 0 && memory_used() < before + tolerance)
+			return true;
+		usleep(100000);
+	}
+	return false;
+}
+
+TEST(what_happens_to_channels_in_a_storm_leaves_no_trace)
+{
+	const char *seconds_text = getenv("STORM_SECONDS"), *seed_text = getenv("STORM_SEED");
+	double length = seconds_text ? atof(seconds_text) : scaled(60);
+	unsigned int seed = seed_text ? atoi(seed_text) : time(NULL), rnd = seed, loads = 0;
+	int64_t before, written = 0, found = 0, ended = 0;
+	struct user users[USERS] = { 0 };
+	double end;
+
+	TH_LOG("seed %u", seed);
+	ASSERT_EQ(parameter_get("used_bytes"), 0);
+	before = memory_used();
+	for (int i = 0; i < USERS; i++) {
+		users[i].rnd = seed * 31 + i;
+		ASSERT_EQ(pthread_create(&users[i].thread, NULL, use, &users[i]), 0);
+	}
+	for (end = seconds() + length; seconds() < end; loads++) {
+		int64_t n[3];
+
+		ASSERT_EQ(load_storm(rand_r(&rnd)), 0);
+		usleep(500000 + rand_r(&rnd) % 4000000);
+		n[0] = module_parameter("relayfs_storm", "written");
+		n[1] = module_parameter("relayfs_storm", "read");
+		n[2] = module_parameter("relayfs_storm", "ended");
+		written += n[0];
+		found += n[1];
+		ended += n[2];
+		ASSERT_EQ(syscall(SYS_delete_module, "relayfs_storm", 0), 0)
+			TH_LOG("%s", strerror(errno));
+	}
+	__atomic_store_n(&over, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < USERS; i++)
+		pthread_join(users[i].thread, NULL);
+	TH_LOG("%u loads, %lld channels, %lld records, %lld read in the kernel", loads,
+	       (long long)ended, (long long)written, (long long)found);
+	TH_LOG("%lu files opened, %lu reads", opens, reads);
+	EXPECT_EQ(wrong, 0);
+	EXPECT_GT(ended, 0);
+	EXPECT_GT(written, 0);
+	EXPECT_GT(reads, 0);
+	EXPECT_TRUE(is_back(before, 16 << 10))
+		TH_LOG("%lld KiB used, %lld before; buffers: %lld bytes", (long long)memory_used(),
+		       (long long)before, (long long)parameter_get("used_bytes"));
+}
+
+TEST_HARNESS_MAIN
