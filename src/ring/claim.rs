@@ -7,8 +7,9 @@
 //! contents, so the writers pass it by). Readers hold a slot while they copy from it; a held slot
 //! is never claimed. So bytes a reader looks at never change under it, and a writer never waits.
 //!
-//! The word: bits 17.. sequence number last decided, plus 1; bit 16 set if that was "skipped";
-//! bits 0..16 number of holders. The decision is unique because each goes by compare-exchange
+//! The word: bits 17.. sequence number last decided, plus 1, or 0 if none was since the ring was
+//! made, whichever sub-buffer that began with; bit 16 set if that was "skipped"; bits 0..16 number
+//! of holders. The decision is unique because each goes by compare-exchange
 //! from a word that shows no decision for this sequence number yet.
 
 use crate::ring::sync::{AtomicU64, Ordering, Rmw, Shared};
@@ -16,7 +17,8 @@ use crate::ring::sync::{AtomicU64, Ordering, Rmw, Shared};
 const HOLDERS: u64 = 0xffff;
 const SKIPPED: u64 = 1 << 16;
 const SEQ_SHIFT: u32 = 17;
-const SEQ_MASK: u64 = u64::MAX >> SEQ_SHIFT;
+/// How many sequence numbers can be told apart: all that fit but 0, which stands for none.
+const SEQS: u64 = u64::MAX >> SEQ_SHIFT;
 
 /// What was decided for a sub-buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +36,9 @@ pub(crate) enum Decision {
 /// A slot's claim word.
 pub(crate) struct Claim<'a>(pub(crate) &'a AtomicU64);
 
-/// The tag that stands for `seq` in the word.
+/// The tag that stands for `seq` in the word; never 0.
 fn tag(seq: u64) -> u64 {
-    seq.wrapping_add(1) & SEQ_MASK
+    (seq % SEQS).wrapping_add(1)
 }
 
 fn decode(word: u64, seq: u64) -> Decision {
@@ -47,13 +49,19 @@ fn decode(word: u64, seq: u64) -> Decision {
         } else {
             Decision::Claimed
         }
-    } else if tag(seq).wrapping_sub(decided) & SEQ_MASK <= SEQ_MASK >> 1 {
+    } else if decided == 0 || tag(seq).wrapping_add(SEQS).wrapping_sub(decided) % SEQS <= SEQS / 2 {
         Decision::None {
             holders: word & HOLDERS,
         }
     } else {
         Decision::Later
     }
+}
+
+/// The word of a slot that was claimed for `seq`.
+#[cfg(test)]
+pub(crate) fn claimed(seq: u64) -> u64 {
+    tag(seq) << SEQ_SHIFT
 }
 
 impl Claim<'_> {

@@ -121,6 +121,28 @@ pub(crate) struct Head {
     pub(crate) reserved: [u64; 8],
 }
 
+impl Head {
+    /// Takes over all but what the buffer is, by `copy(from, to)`.
+    pub(super) fn take_over(&self, old: &Self, copy: impl Fn(&AtomicU64, &AtomicU64)) {
+        copy(&old.writer.pos, &self.writer.pos);
+        let (from, to) = (&old.deliver, &self.deliver);
+        copy(&from.seq, &to.seq);
+        copy(&from.records, &to.records);
+        copy(&from.bytes, &to.bytes);
+        copy(&from.state, &to.state);
+        for (from, to) in old.lost.iter().zip(&self.lost) {
+            copy(&from.records, &to.records);
+            copy(&from.bytes, &to.bytes);
+        }
+        let (from, to) = (&old.consumer, &self.consumer);
+        copy(&from.pos, &to.pos);
+        copy(&from.records, &to.records);
+        copy(&from.bytes, &to.bytes);
+        copy(&from.lost_records, &to.lost_records);
+        copy(&from.lost_bytes, &to.lost_bytes);
+    }
+}
+
 /// One sub-buffer's state. A word tagged with a sequence number needs no reset when the slot is
 /// used again: a tag that does not match means "not set in this lap".
 #[derive(Default)]
@@ -157,6 +179,26 @@ pub(crate) struct Subbuf {
     /// Offset of the first record: what is before is the client's. Written by the opener.
     pub(crate) data_start: AtomicU64,
     pub(crate) reserved: [u64; 2],
+}
+
+impl Subbuf {
+    /// Takes over all of it, by `copy(from, to)`.
+    pub(super) fn take_over(&self, old: &Self, copy: impl Fn(&AtomicU64, &AtomicU64)) {
+        copy(&old.commit, &self.commit);
+        copy(&old.base, &self.base);
+        copy(&old.seq, &self.seq);
+        copy(&old.closed_at, &self.closed_at);
+        copy(&old.holes, &self.holes);
+        copy(&old.begin, &self.begin);
+        copy(&old.end, &self.end);
+        copy(&old.data_len, &self.data_len);
+        copy(&old.records, &self.records);
+        copy(&old.bytes, &self.bytes);
+        copy(&old.first_record, &self.first_record);
+        copy(&old.first_byte, &self.first_byte);
+        copy(&old.claim, &self.claim);
+        copy(&old.data_start, &self.data_start);
+    }
 }
 
 // A model checker's atomics are larger.

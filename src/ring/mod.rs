@@ -104,6 +104,8 @@ pub(crate) use self::hooks::{Hooks, Opened, Whole};
 pub(crate) use self::layout::{About, Cause, Head, Subbuf};
 pub(crate) use self::pos::Geometry;
 pub(crate) use self::reserve::{Added, Committed, Slot};
+#[cfg(not(MODULE))]
+pub(crate) use self::retire::End;
 pub(crate) use self::spec::{Delivery, Reserves, Spec};
 pub(crate) use self::stats::{Progress, Stats};
 pub(crate) use self::sync::{now, Locked, Owner, Rmw, Shared};
@@ -141,6 +143,8 @@ pub(crate) struct Ring<R> {
     first: AtomicU64,
     /// Number of the sub-buffer with which it follows another ring, plus 1.
     continued: AtomicU64,
+    /// The sub-buffer that begins with the channel's start reserve.
+    channel_start: AtomicU64,
     _rmw: PhantomData<R>,
 }
 
@@ -184,7 +188,20 @@ impl<R: Rmw> Ring<R> {
             whole_only: spec.whole_only,
             first: AtomicU64::new(0),
             continued: AtomicU64::new(0),
+            channel_start: AtomicU64::new(0),
             _rmw: PhantomData,
+        }
+    }
+
+    /// What it is like, but for its delivery, which may have changed.
+    fn spec(&self) -> Spec {
+        Spec {
+            geo: self.geo,
+            overwrite: self.overwrite,
+            delivery: Delivery::Bulk,
+            reserves: self.reserves,
+            clock: self.clock,
+            whole_only: self.whole_only,
         }
     }
 
@@ -223,8 +240,7 @@ impl<R: Rmw> Ring<R> {
     /// Where the first record of sub-buffer `seq` is to begin.
     fn data_start(&self, seq: u64) -> u64 {
         let start = u64::from(self.reserves.start);
-        let continues = seq.wrapping_add(1) == self.continued.load(Ordering::Relaxed);
-        if seq == self.first.load(Ordering::Relaxed) && !continues {
+        if seq == self.channel_start.load(Ordering::Relaxed) {
             start.wrapping_add(self.reserves.channel_start.into())
         } else {
             start

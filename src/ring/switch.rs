@@ -258,6 +258,9 @@ impl<R: Rmw> Ring<R> {
             let first = self.geo.seq(pos).wrapping_add(u64::from(!rests));
             // Before the position moves: who opens that sub-buffer leaves room for the channel's
             // start reserve.
+            if !retired {
+                self.channel_start.store(first, Ordering::Relaxed);
+            }
             // ORDERING: reset:A
             self.first.store(first, Ordering::Release);
             if retired {

@@ -7,7 +7,7 @@
 //! goes on. So it is tested by calling.
 
 use super::world::{parse_with_reserves, record, Entrance, World};
-use crate::ring::{Clock, Cursor, Delivery, Geometry, Owner, Reserves, Spec};
+use crate::ring::{Cause, Clock, Cursor, Delivery, Geometry, Owner, Reserves, Slot, Spec};
 use std::cell::RefCell;
 
 type W = World<Owner>;
@@ -22,6 +22,7 @@ enum Act {
     Discard,
     Flush,
     Reset,
+    /// Ends the ring; from then on the next is written.
     Retire,
 }
 
@@ -46,13 +47,16 @@ struct Step {
 /// What is still to be injected, and what was done so far.
 struct Script {
     ring: *const W,
+    /// Goes on when the ring has ended.
+    next_ring: *const W,
+    /// Records with higher numbers were begun after that.
+    retired_at: Option<u32>,
     steps: Vec<Step>,
     next: u32,
     written: Vec<u32>,
     refused: u64,
     injected: usize,
     resets: usize,
-    retired: bool,
 }
 
 /// What a run begins with.
@@ -92,11 +96,10 @@ pub(crate) fn at(place: &'static str) {
             return None;
         }
         script.injected += 1;
-        Some((script.ring, script.steps.remove(0).act))
+        Some(script.steps.remove(0).act)
     });
-    if let Some((ring, act)) = due {
-        // SAFETY: `run()` keeps the ring while its script is set.
-        perform(unsafe { &*ring }, act);
+    if let Some(act) = due {
+        perform(act);
     }
 }
 
@@ -118,30 +121,78 @@ fn note(written: Option<u32>) {
     });
 }
 
-fn perform(w: &W, act: Act) {
+/// The ring, and the one after it.
+fn rings<'a>() -> [&'a W; 2] {
+    let rings = SCRIPT.with_borrow(|s| s.as_ref().map(|s| [s.ring, s.next_ring]).unwrap());
+    // SAFETY: `run()` keeps the rings while its script is set.
+    rings.map(|ring| unsafe { &*ring })
+}
+
+/// Calls `f` with each of them that has begun.
+fn for_each_begun(f: impl Fn(&W)) {
+    let [old, new] = rings();
+    let begun = SCRIPT.with_borrow(|s| s.as_ref().unwrap().retired_at.is_some());
+    f(old);
+    if begun {
+        f(new);
+    }
+}
+
+/// Reserves in the ring that is written now, which may change meanwhile.
+fn reserve<'a>(len: u64) -> Option<(&'a W, Slot)> {
+    let [old, new] = rings();
+    let slot = old.try_reserve(len).ok_or(Cause::Full);
+    match slot.or_else(|_| old.reserve_slow(len).0) {
+        Ok(slot) => Some((old, slot)),
+        Err(Cause::Closed) => {
+            let retired_at = SCRIPT.with_borrow(|s| s.as_ref().unwrap().retired_at);
+            assert!(retired_at.is_some(), "it has ended");
+            new.reserve(len).ok().map(|slot| (new, slot))
+        }
+        Err(cause) => {
+            old.count_lost(cause, len);
+            None
+        }
+    }
+}
+
+fn perform(act: Act) {
     match act {
         Act::Write(len) => {
             let n = number();
-            note(w.write(&record(1, n, len)).is_ok().then_some(n));
+            let reserved = reserve(len as u64);
+            note(reserved.is_some().then_some(n));
+            if let Some((w, slot)) = reserved {
+                w.fill(&slot, &record(1, n, len));
+                let _ = w.commit(slot);
+            }
         }
-        Act::Discard => match w.reserve(16) {
-            Ok(slot) => {
+        Act::Discard => match reserve(16) {
+            Some((w, slot)) => {
                 // Something after it, so that it becomes a hole.
-                perform(w, Act::Write(8));
+                perform(Act::Write(8));
                 let _ = w.discard(slot);
             }
-            Err(_) => note(None),
+            None => note(None),
         },
-        Act::Flush => {
+        Act::Flush => for_each_begun(|w| {
             let _ = w.flush();
-        }
+        }),
         Act::Reset => {
-            let _ = w.reset();
+            for_each_begun(|w| {
+                let _ = w.reset();
+            });
             SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().resets += 1);
         }
         Act::Retire => {
-            let _ = w.retire(|_| ());
-            SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().retired = true);
+            let [old, new] = rings();
+            let _ = old.retire(|end| {
+                new.start_at(end);
+                SCRIPT.with_borrow_mut(|s| {
+                    let s = s.as_mut().unwrap();
+                    s.retired_at = Some(s.next);
+                });
+            });
         }
     }
 }
@@ -201,40 +252,55 @@ fn kinds() -> [Kind; 6] {
 /// reached.
 fn run(start: Start, steps: &[Step]) -> usize {
     let Start { before, len, kind } = start;
-    let w = ring(kind);
-    let mut c = Cursor::default();
+    let (w, next) = (ring(kind), ring(kind));
+    let (mut c, mut d) = (Cursor::default(), Cursor::default());
     let mut stream = Vec::new();
     SCRIPT.set(Some(Script {
         ring: &w,
+        next_ring: &next,
+        retired_at: None,
         steps: Vec::new(),
         next: 0,
         written: Vec::new(),
         refused: 0,
         injected: 0,
         resets: 0,
-        retired: false,
     }));
     for _ in 0..before {
-        perform(&w, Act::Write(24));
+        perform(Act::Write(24));
         if !kind.overwrite {
             stream.extend(w.read(&mut c, usize::MAX));
         }
     }
     SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().steps = steps.to_vec());
-    perform(&w, Act::Write(len));
-    perform(&w, Act::Discard);
+    perform(Act::Write(len));
+    perform(Act::Discard);
     SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().steps.clear());
     stream.extend(w.read(&mut c, usize::MAX));
-    perform(&w, Act::Write(8));
-    let _ = w.flush();
+    perform(Act::Write(8));
+    perform(Act::Flush);
     stream.extend(w.read(&mut c, usize::MAX));
+    let in_old = parse_with_reserves(&stream).0.len();
+    let retired_at = SCRIPT.with_borrow(|s| s.as_ref().unwrap().retired_at);
+    let retired = retired_at.is_some();
+    if retired {
+        assert!(w.is_drained(&c), "{start:?} {steps:?}");
+        stream.extend(next.read(&mut d, usize::MAX));
+    }
 
     let script = SCRIPT.take().unwrap();
-    let stats = w.stats(&c);
+    let stats = if retired {
+        w.stats(&c).plus(&next.stats(&d))
+    } else {
+        w.stats(&c)
+    };
     let context = || format!("{start:?} {steps:?}");
     let (records, zeros) = parse_with_reserves(&stream);
     assert!(kind.reserves || zeros == 0, "{}", context());
     let mut read: Vec<u32> = records.into_iter().map(|(_, n)| n).collect();
+    // What was begun after the end of a ring is in the next.
+    let last = script.retired_at.unwrap_or(u32::MAX);
+    assert!(read[..in_old].iter().all(|&n| n <= last), "{}", context());
     assert_eq!(stats.read.records, read.len() as u64, "{}", context());
     assert_eq!(
         stats.read.bytes,
@@ -244,13 +310,14 @@ fn run(start: Start, steps: &[Step]) -> usize {
     );
     assert_eq!(stats.unread().records, 0, "{}", context());
     assert_eq!(stats.unread().bytes, 0, "{}", context());
-    assert_eq!(w.is_drained(&c), script.retired, "{}", context());
     assert_eq!(
         stats.produced.records,
         script.written.len() as u64,
         "{}",
         context()
     );
+    let closed = stats.refused[Cause::Closed as usize].records;
+    assert_eq!(closed, 0, "{}", context());
     let refused: u64 = stats.refused.iter().map(|n| n.records).sum();
     assert_eq!(refused, script.refused, "{}", context());
     if kind.overwrite || kind.open || script.resets != 0 {

@@ -3,7 +3,7 @@
 //! What happens seldom: long after, half-way, or in just the wrong order.
 
 use super::world::World;
-use crate::ring::{Committed, Cursor, Owner};
+use crate::ring::{claim::claimed, Committed, Cursor, Owner};
 use std::sync::atomic::Ordering;
 
 type W = World<Owner>;
@@ -35,7 +35,7 @@ fn a_hole_is_forgotten_however_many_laps_later() {
         for slot in 0..2 {
             let last = seq - 2 + slot;
             let subbuf = w.subbuf(slot);
-            subbuf.claim.store((last + 1) << 17, Ordering::Relaxed);
+            subbuf.claim.store(claimed(last), Ordering::Relaxed);
             subbuf.seq.store(last + 1, Ordering::Relaxed);
         }
         c = Cursor::default();

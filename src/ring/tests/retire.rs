@@ -3,7 +3,7 @@
 //! A ring ends and another follows it: nothing is lost, written twice or out of order.
 
 use super::world::{parse, record, World};
-use crate::ring::{Cause, Committed, Cursor, Owner, Reserves, Rmw, Shared};
+use crate::ring::{Cause, Committed, Count, Cursor, End, Owner, Reserves, Rmw, Shared};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -25,7 +25,7 @@ fn a_retired_ring_takes_nothing_and_keeps_what_it_has() {
     let _ = w.write(&[2; 40]).unwrap();
     assert_eq!(w.read(&mut c, 20), [1; 20]);
     assert!(!w.is_drained(&c));
-    assert_eq!(w.retire(|end| assert_eq!(end, 128)), Committed::Notify);
+    assert_eq!(w.retire(|end| assert_eq!(end.pos, 128)), Committed::Notify);
     assert_eq!(w.write(&[3; 1]), Err(Cause::Closed));
     assert_eq!(w.written_pos(), 128);
     assert_eq!(w.flush(), Committed::Quietly);
@@ -44,7 +44,10 @@ fn a_retired_ring_takes_nothing_and_keeps_what_it_has() {
 #[test]
 fn an_empty_ring_can_be_retired() {
     let w = W::new(64, 2, true);
-    assert_eq!(w.retire(|end| assert_eq!(end, 0)), Committed::Quietly);
+    assert_eq!(
+        w.retire(|end| assert!(end.pos == 0 && end.fresh)),
+        Committed::Quietly
+    );
     assert_eq!(w.write(&[1]), Err(Cause::Closed));
     assert!(w.is_drained(&Cursor::default()));
 }
@@ -65,7 +68,7 @@ fn what_follows_counts_positions_on_and_records_anew() {
             }
             let mut end = 0;
             let _ = old.retire(|at| {
-                end = at;
+                end = at.pos;
                 new.start_at(at);
             });
             assert_eq!(new.written_pos(), end.next_multiple_of(size));
@@ -89,7 +92,10 @@ fn what_follows_counts_positions_on_and_records_anew() {
 fn what_follows_laps_and_fills_as_any_ring() {
     for overwrite in [false, true] {
         let w = W::new(64, 2, overwrite);
-        w.start_at(1000);
+        w.start_at(End {
+            pos: 1000,
+            fresh: false,
+        });
         let (mut c, mut written) = (Cursor::default(), 0u64);
         for n in 0..40 {
             written += u64::from(w.write(&record(0, n, 24)).is_ok());
@@ -115,6 +121,101 @@ fn a_reset_empties_a_retired_ring() {
     let _ = w.reset();
     assert!(w.read(&mut c, 100).is_empty());
     assert!(w.is_drained(&c));
+}
+
+#[test]
+fn a_ring_is_drained_when_the_last_writer_has_committed() {
+    let (old, mut c) = (W::new(64, 4, false), Cursor::default());
+    let slot = old.reserve(8).unwrap();
+    let later = old.reserve(8).unwrap();
+    let _ = old.retire(|_| ());
+    // Wherever the reader stands.
+    let _ = old.reset();
+    assert_eq!(old.read(&mut c, 100), []);
+    assert!(!old.is_drained(&c));
+    assert!(old.copy().is_none());
+    let _ = old.commit(slot);
+    assert!(!old.is_drained(&c));
+    // The newest, but the position cannot go back.
+    let _ = old.discard(later);
+    assert!(old.is_drained(&c));
+    assert_eq!(old.written_pos(), 64);
+}
+
+#[test]
+fn the_channel_start_reserve_comes_once() {
+    let reserves = Reserves {
+        start: 2,
+        end: 0,
+        channel_start: 3,
+    };
+    let make = || W::with_reserves(64, 2, true, reserves);
+    let (first, second, third) = (make(), make(), make());
+    let _ = first.retire(|end| second.start_at(end));
+    let _ = second.write(&[1; 8]).unwrap();
+    let _ = second.retire(|end| third.start_at(end));
+    let _ = third.write(&[2; 8]).unwrap();
+    let (mut c, mut d) = (Cursor::default(), Cursor::default());
+    assert_eq!(second.read(&mut c, 100)[..6], [0, 0, 0, 0, 0, 1]);
+    assert_eq!(third.read(&mut d, 100)[..3], [0, 0, 2]);
+    let _ = third.reset();
+    let _ = third.write(&[3; 8]).unwrap();
+    assert_eq!(third.read(&mut d, 100)[..6], [0, 0, 0, 0, 0, 3]);
+}
+
+#[test]
+fn a_ring_may_begin_anywhere() {
+    // The last is where the numbers in claims begin anew.
+    for start in [64, 1 << 40, 1 << 62, ((1 << 47) - 1 - 5) * 64] {
+        let (w, mut c) = (W::new(64, 4, true), Cursor::default());
+        w.start_at(End {
+            pos: start,
+            fresh: false,
+        });
+        let mut read = 0;
+        for n in 0..100 {
+            let _ = w.write(&record(1, n, 20)).unwrap();
+            if n % 9 == 0 {
+                read += w.read(&mut c, 30).len();
+            }
+        }
+        read += w.read(&mut c, 10_000).len();
+        assert_eq!(c.read.records + c.missed.records, 100, "{start}");
+        assert!(read as u64 == c.read.bytes && c.missed.records > 0);
+        assert_eq!(w.stats(&c).unread(), Count::default());
+    }
+}
+
+#[test]
+fn a_copy_goes_on_where_the_ring_stopped() {
+    let (old, mut c) = (W::new(64, 4, true), Cursor::default());
+    for n in 0..30 {
+        let _ = old.write(&record(1, n, 20)).unwrap();
+    }
+    assert_eq!(old.write(&[0; 65]), Err(Cause::TooBig));
+    let first = old.read(&mut c, 30);
+    assert!(old.mid_run(&c));
+    assert!(old.copy().is_none(), "writers may be at work");
+    let _ = old.retire(|_| ());
+    let (before, new) = (old.stats(&c), old.copy().unwrap());
+    // Nothing of it is needed any more.
+    drop(old);
+    let after = new.stats(&c);
+    assert_eq!(
+        (after.produced, after.overwritten),
+        (before.produced, before.overwritten)
+    );
+    assert_eq!(after.refused[Cause::TooBig as usize].records, 1);
+    // The slot it has not finished is still held.
+    for n in 30..60 {
+        let _ = new.write(&record(1, n, 20)).unwrap();
+    }
+    let rest = new.read(&mut c, 30);
+    let got = parse(&[first, rest].concat());
+    assert!(got.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1));
+    let rest = parse(&new.read(&mut c, 10_000));
+    assert_eq!(rest.last(), Some(&(1, 59)));
+    assert_eq!(c.read.records + c.missed.records, 60);
 }
 
 /// All reservations of the old one come before those of the new one.

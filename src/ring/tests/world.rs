@@ -3,7 +3,7 @@
 //! A ring on the host, and the small vocabulary the tests share.
 
 use crate::ring::{
-    sync, Cause, Clock, Committed, Cursor, Delivery, Geometry, Head, Hooks, Opened, Reserve,
+    sync, Cause, Clock, Committed, Cursor, Delivery, End, Geometry, Head, Hooks, Opened, Reserve,
     Reserves, Ring, Rmw, Slot, Spec, Subbuf, Whole,
 };
 use std::ptr::NonNull;
@@ -96,6 +96,16 @@ fn leak<T: ?Sized>(from: Box<T>) -> NonNull<T> {
     NonNull::from(Box::leak(from))
 }
 
+/// Zeroed memory for a ring.
+fn memory(geo: Geometry) -> (NonNull<Head>, NonNull<[Subbuf]>, NonNull<[u8]>) {
+    let head = leak(Box::<Head>::default());
+    let subbufs = leak((0..geo.n_subbufs()).map(|_| Subbuf::default()).collect());
+    let data = leak(vec![0u8; geo.ring_size() as usize].into_boxed_slice());
+    #[cfg(loom)]
+    crate::checker::track(data.cast().as_ptr(), data.len());
+    (head, subbufs, data)
+}
+
 impl<R: Rmw> World<R> {
     pub(crate) fn new(subbuf_size: u64, n_subbufs: u64, overwrite: bool) -> Self {
         Self::with_delivery(subbuf_size, n_subbufs, overwrite, Delivery::Bulk)
@@ -124,15 +134,32 @@ impl<R: Rmw> World<R> {
     }
 
     pub(crate) fn with_spec(spec: Spec) -> Self {
-        let geo = spec.geo();
-        let head = leak(Box::<Head>::default());
-        let subbufs = leak((0..geo.n_subbufs()).map(|_| Subbuf::default()).collect());
-        let data = leak(vec![0u8; geo.ring_size() as usize].into_boxed_slice());
-        #[cfg(loom)]
-        crate::checker::track(data.cast().as_ptr(), data.len());
+        let (head, subbufs, data) = memory(spec.geo());
         // SAFETY: The memory is zeroed, large enough and lives as long as the ring. Tests write
         // from one thread unless `R` is `Shared`.
         let ring = unsafe { Ring::new(head, subbufs.cast(), data.cast(), spec) };
+        Self::over(ring, head, subbufs, data, spec.is_whole_only())
+    }
+
+    /// The same ring in other memory.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        let (head, subbufs, data) = memory(self.geometry());
+        // SAFETY: As above; tests go on with the copy.
+        let ring = unsafe { Ring::copy_of(&self.ring, head, subbufs.cast(), data.cast()) };
+        let whole_only = self.turns.whole_only;
+        let mut new = Self::over(ring?, head, subbufs, data, whole_only);
+        new.turns.marks = self.turns.marks;
+        new.turns.entrance = self.turns.entrance;
+        Some(new)
+    }
+
+    fn over(
+        ring: Ring<R>,
+        head: NonNull<Head>,
+        subbufs: NonNull<[Subbuf]>,
+        data: NonNull<[u8]>,
+        whole_only: bool,
+    ) -> Self {
         Self {
             ring,
             head,
@@ -141,7 +168,7 @@ impl<R: Rmw> World<R> {
             turns: Turns {
                 entrance: Entrance::Usual,
                 marks: false,
-                whole_only: spec.is_whole_only(),
+                whole_only,
                 asked: AtomicU64::new(0),
                 opened: AtomicU64::new(0),
                 whole: AtomicU64::new(0),
@@ -169,7 +196,7 @@ impl<R: Rmw> World<R> {
         self.ring.flush(&self.turns)
     }
 
-    pub(crate) fn retire(&self, before: impl FnMut(u64)) -> Committed {
+    pub(crate) fn retire(&self, before: impl FnMut(End)) -> Committed {
         self.ring.retire(&self.turns, before)
     }
 
