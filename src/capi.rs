@@ -8,6 +8,7 @@ use crate::channel::Channel;
 use kernel::prelude::*;
 
 mod control;
+mod files;
 mod open;
 mod write;
 
@@ -38,6 +39,7 @@ const _: () = {
     same_type!(
         control: relayfs_cpu_info, relayfs_flush, relayfs_info, relayfs_realloc_buffer,
             relayfs_replace_buffer, relayfs_reset;
+        files: relayfs_file_data;
         open: relayfs_close, relayfs_get, relayfs_open, relayfs_private_data, relayfs_put;
         write: relayfs_commit, relayfs_discard, relayfs_reserve, relayfs_write, relayfs_write_delta,
             relayfs_write_wait, relayfs_writev;

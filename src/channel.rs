@@ -107,7 +107,8 @@ impl Hub {
 #[pin_data]
 pub(crate) struct Channel {
     config: Config,
-    path: CString,
+    /// Where its files are, if it has any.
+    path: Option<CString>,
     hub: Arc<Hub>,
     buffers: Arc<Buffers>,
     /// What each CPU writes to, if it has a buffer; the same for all if the channel is global.
@@ -128,10 +129,10 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// Makes a channel and its files.
-    pub(crate) fn open(path: &CStr, config: Config) -> Result<Arc<Self>> {
-        let path = CString::try_from(path)?;
-        vfs::check_path(&path)?;
+    /// Makes a channel, and its files if it has a path.
+    pub(crate) fn open(path: Option<&CStr>, config: Config) -> Result<Arc<Self>> {
+        path.map_or(Ok(()), vfs::check_path)?;
+        let path = path.map(CString::try_from).transpose()?;
         let hub = Arc::pin_init(
             pin_init!(Hub {
                 wait <- WaitQueue::new(),
@@ -260,7 +261,9 @@ impl Channel {
     /// All is ready: now the world may see it.
     fn make_files(self: &Arc<Self>) -> Result {
         let mut files = self.tree.lock();
-        *files = Some(vfs::Files::create(self)?);
+        if let Some(path) = self.path() {
+            *files = Some(vfs::Files::create(self, path)?);
+        }
         Ok(())
     }
 
@@ -280,6 +283,7 @@ impl Channel {
         let files = self.tree.lock().take();
         drop(files);
         self.hub.closed.store(true, Ordering::Release);
+        vfs::forget_file_data(self);
         for buffer in self.buffers.iter() {
             buffer.bell().wait.wake_all();
         }
@@ -329,8 +333,8 @@ impl Channel {
         &self.config
     }
 
-    pub(crate) fn path(&self) -> &CStr {
-        &self.path
+    pub(crate) fn path(&self) -> Option<&CStr> {
+        self.path.as_deref()
     }
 
     pub(crate) fn hub(&self) -> &Hub {

@@ -8,6 +8,8 @@ EXPORT_SYMBOL_GPL(relayfs_close);
 EXPORT_SYMBOL_GPL(relayfs_commit);
 EXPORT_SYMBOL_GPL(relayfs_cpu_info);
 EXPORT_SYMBOL_GPL(relayfs_discard);
+EXPORT_SYMBOL_GPL(relayfs_file_data);
+EXPORT_SYMBOL_GPL(relayfs_file_operations);
 EXPORT_SYMBOL_GPL(relayfs_flush);
 EXPORT_SYMBOL_GPL(relayfs_get);
 EXPORT_SYMBOL_GPL(relayfs_info);

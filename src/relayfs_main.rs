@@ -10,6 +10,7 @@
 //!   learn of data, when, and memory, as far as the limit allows.
 //! * [`channel`]: a client's set of buffers, its attributes and its life.
 //! * [`reader`]: what an open file has read of a channel.
+//! * [`handles`]: numbers that clients hold.
 //! * [`vfs`]: mount, directories, files, mappings.
 //! * [`capi`]: what C clients call.
 
@@ -19,6 +20,7 @@ mod bindings;
 mod buffer;
 mod capi;
 mod channel;
+mod handles;
 mod kind;
 mod lock;
 mod memory;

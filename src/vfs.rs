@@ -5,10 +5,11 @@
 //! * [`context`]: mount options, as data. * [`superblock`]: the one superblock all mounts show.
 //! * [`inode`]: directories and files, who owns them. * [`tree`]: a channel's files come and go.
 //! * [`file`]: open, read, poll. * [`ioctl`]: ioctls. * [`mmap`]: mappings.
-//! * [`info`]: the counters as text.
+//! * [`info`]: the counters as text. * [`foreign`]: a channel's data in other file systems.
 
 mod context;
 mod file;
+mod foreign;
 mod info;
 mod inode;
 mod ioctl;
@@ -16,6 +17,7 @@ mod mmap;
 mod superblock;
 mod tree;
 
+pub(crate) use self::foreign::{data as file_data, forget as forget_file_data};
 pub(crate) use self::tree::{check_path, Files};
 
 use kernel::bindings;
@@ -28,6 +30,7 @@ pub(crate) struct Registration(());
 impl Registration {
     pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
         tree::init();
+        foreign::init();
         file::set_owner(module);
         superblock::set_owner(module);
         // SAFETY: The kernel's own kobject; the name is static.

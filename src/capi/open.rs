@@ -13,17 +13,16 @@ use kernel::sync::{Arc, ArcBorrow};
 
 /// # Safety
 ///
-/// `path` must be a string, `attr` null or valid.
+/// `path` must be null or a string, `attr` null or valid.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn relayfs_open(
     path: *const c_char,
     attr: *const local::rchan_attr,
 ) -> *mut local::rchan {
-    if path.is_null() {
-        return EINVAL.to_ptr();
-    }
     // SAFETY: As the caller promises.
-    let (path, attr) = unsafe { (CStr::from_char_ptr(path), known_attr(attr)) };
+    let path = (!path.is_null()).then(|| unsafe { CStr::from_char_ptr(path) });
+    // SAFETY: As the caller promises.
+    let attr = unsafe { known_attr(attr) };
     let config = attr.and_then(|attr| Config::validate(&attr));
     match config.and_then(|config| Channel::open(path, config)) {
         Ok(channel) => Arc::into_raw(channel).cast_mut().cast(),

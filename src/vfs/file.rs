@@ -3,23 +3,27 @@
 //! Open files: the kernel's operations, converted; what they do is in `reader/descriptor.rs`.
 
 use super::inode::{self, Node};
-use super::{info, ioctl, mmap, StaticOps};
+use super::{foreign, info, ioctl, mmap, StaticOps};
 use crate::bindings as local;
+use crate::buffer::Buffer;
+use crate::channel::Channel;
 use crate::reader::descriptor::Descriptor;
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
 /// Of the whole channel.
-static WHOLE: StaticOps<bindings::file_operations> = StaticOps::new(data_operations(None));
+static WHOLE: StaticOps<bindings::file_operations> = StaticOps::new(data_operations(open, None));
 /// Of one buffer.
 static BUFFER: StaticOps<bindings::file_operations> =
-    StaticOps::new(data_operations(Some(mmap::mmap)));
+    StaticOps::new(data_operations(open, Some(mmap::mmap)));
 
+type Open = unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> i32;
 type Mmap = unsafe extern "C" fn(*mut bindings::file, *mut bindings::vm_area_struct) -> i32;
 
-const fn data_operations(mmap: Option<Mmap>) -> bindings::file_operations {
+pub(super) const fn data_operations(open: Open, mmap: Option<Mmap>) -> bindings::file_operations {
     // SAFETY: All zeroes is a set of operations.
     unsafe {
         bindings::file_operations {
@@ -38,7 +42,7 @@ const fn data_operations(mmap: Option<Mmap>) -> bindings::file_operations {
 
 /// Names the module in all operations, so that an open file keeps it loaded.
 pub(super) fn set_owner(module: &'static ThisModule) {
-    for ops in [&WHOLE, &BUFFER, &info::OPERATIONS] {
+    for ops in [&WHOLE, &BUFFER, &info::OPERATIONS, &foreign::OPERATIONS] {
         // SAFETY: Called before any file exists.
         unsafe { ops.edit(|ops| ops.owner = module.as_ptr()) };
     }
@@ -62,9 +66,9 @@ pub(super) fn check_lockdown() -> Result {
 
 /// # Safety
 ///
-/// `file` must be open, by [`open`].
+/// `file` must be open, by [`begin`].
 pub(super) unsafe fn descriptor<'a>(file: *mut bindings::file) -> &'a Descriptor {
-    // SAFETY: `open()` put it there, and it stays until `release()`.
+    // SAFETY: `begin()` put it there, and it stays until `release()`.
     unsafe { &*(*file).private_data.cast::<Descriptor>() }
 }
 
@@ -72,30 +76,46 @@ pub(super) unsafe fn descriptor<'a>(file: *mut bindings::file) -> &'a Descriptor
 ///
 /// As the kernel calls it: valid pointers, an inode of ours.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> i32 {
-    let result = check_lockdown().and_then(|()| {
+    // SAFETY: As the caller promises.
+    let result = match unsafe { inode::node(inode) } {
         // SAFETY: As the caller promises.
-        let (channel, buffer) = match unsafe { inode::node(inode) } {
-            Node::Whole(channel) => (channel.clone(), None),
-            Node::Buffer(channel, buffer) => (channel.clone(), Some(buffer.clone())),
-            Node::Directory(_) | Node::Info(_) => return Err(EINVAL),
-        };
+        Node::Whole(channel) => unsafe { begin(inode, file, channel.clone(), None) },
         // SAFETY: As the caller promises.
-        let exclusive = unsafe { (*file).f_flags } & bindings::O_EXCL != 0;
-        let descriptor = Descriptor::open(channel, buffer, exclusive)?;
-        // SAFETY: As the caller promises.
-        unsafe {
-            (*file).private_data = KBox::into_raw(descriptor).cast();
-            to_result(bindings::stream_open(inode, file))
-        }
-    });
+        Node::Buffer(channel, buffer) => unsafe {
+            begin(inode, file, channel.clone(), Some(buffer.clone()))
+        },
+        Node::Directory(_) | Node::Info(_) => Err(EINVAL),
+    };
     result.err().map_or(0, |error| error.to_errno())
+}
+
+/// A user opens a file with the data of `buffer`, or of the whole channel, in whatever file system.
+///
+/// # Safety
+///
+/// `inode` and `file` must be the arguments of a running `open` operation of [`data_operations`].
+pub(super) unsafe fn begin(
+    inode: *mut bindings::inode,
+    file: *mut bindings::file,
+    channel: Arc<Channel>,
+    buffer: Option<Arc<Buffer>>,
+) -> Result {
+    check_lockdown()?;
+    // SAFETY: As the caller promises.
+    let exclusive = unsafe { (*file).f_flags } & bindings::O_EXCL != 0;
+    let descriptor = Descriptor::open(channel, buffer, exclusive)?;
+    // SAFETY: As the caller promises.
+    unsafe {
+        (*file).private_data = KBox::into_raw(descriptor).cast();
+        to_result(bindings::stream_open(inode, file))
+    }
 }
 
 /// # Safety
 ///
-/// As the kernel calls it: `file` opened by [`open`], not used any more.
+/// As the kernel calls it: `file` opened by [`begin`], not used any more.
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> i32 {
-    // SAFETY: `open()` put it there.
+    // SAFETY: `begin()` put it there.
     drop(unsafe { KBox::from_raw((*file).private_data.cast::<Descriptor>()) });
     0
 }
@@ -105,15 +125,24 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
 /// As the kernel calls it: an open file of ours, a valid iterator to copy to.
 unsafe extern "C" fn read_iter(iocb: *mut bindings::kiocb, to: *mut bindings::iov_iter) -> isize {
     // SAFETY: As the caller promises.
-    let (file, to) = unsafe { ((*iocb).ki_filp, IovIterDest::from_raw(to)) };
+    unsafe {
+        let nowait = (*iocb).ki_flags & local::RELAYFS_IOCB_NOWAIT != 0;
+        read((*iocb).ki_filp, IovIterDest::from_raw(to), nowait)
+    }
+}
+
+/// Reads as the file's flags say; `nowait`: does not wait anyway.
+///
+/// # Safety
+///
+/// `file` must be open, by [`begin`].
+pub(super) unsafe fn read(
+    file: *mut bindings::file,
+    to: &mut IovIterDest<'_>,
+    nowait: bool,
+) -> isize {
     // SAFETY: As the caller promises.
-    let (descriptor, flags, nowait) = unsafe {
-        (
-            descriptor(file),
-            (*file).f_flags,
-            (*iocb).ki_flags & local::RELAYFS_IOCB_NOWAIT != 0,
-        )
-    };
+    let (descriptor, flags) = unsafe { (descriptor(file), (*file).f_flags) };
     let wait = !nowait && flags & bindings::O_NONBLOCK == 0;
     match descriptor.read(to, wait) {
         Ok(n) => n as isize,

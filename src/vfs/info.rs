@@ -73,11 +73,8 @@ fn print(to: &SeqFile, channel: &Channel) {
     let config = channel.config();
     let geo = channel.shape().spec.geo();
     let smp = config.usage == Usage::Smp;
-    seq_print!(
-        to,
-        "channel: {}\n",
-        kernel::str::BStr::from_bytes(channel.path().to_bytes())
-    );
+    let path = channel.path().map_or(&[][..], CStr::to_bytes);
+    seq_print!(to, "channel: {}\n", kernel::str::BStr::from_bytes(path));
     seq_print!(
         to,
         "mode: {}\n",

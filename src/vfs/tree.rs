@@ -158,11 +158,11 @@ unsafe impl Send for Files {}
 
 impl Files {
     /// Makes the files of a channel; on failure nothing is left.
-    pub(crate) fn create(channel: &Arc<Channel>) -> Result<Self> {
+    pub(crate) fn create(channel: &Arc<Channel>, path: &CStr) -> Result<Self> {
         let pin = Pinned::new()?;
         let _tree = TREE.lock();
         let mut parent = Entry(pin.root());
-        let path = channel.path().to_bytes();
+        let path = path.to_bytes();
         let (dirs, name) = match path.iter().rposition(|&c| c == b'/') {
             Some(at) => (
                 path.get(..at),

@@ -9,6 +9,11 @@ struct dentry;
 struct file_operations;
 struct rchan;
 
+/*
+ * What a channel's files do, for files elsewhere: see relay_file_data(). A client may copy it and
+ * change members, also call those it replaces, but has to set the owner then. The open operation
+ * wants inode->i_private, and file->private_data is not the client's.
+ */
 extern const struct file_operations relayfs_file_operations;
 
 struct dentry *relayfs_create_dir(const char *name, struct dentry *parent);
@@ -86,12 +91,19 @@ static inline struct dentry *relay_channel_dir(struct rchan *chan)
  * @cpu: whose buffer it is to give; %RELAY_CPU_ALL: all of them, %RELAY_CPU_NONE: the global one
  *
  * For a file with &relayfs_file_operations, or operations made from them, in debugfs, tracefs or
- * another file system that stores it in inode->i_private: debugfs_create_file("cpu0", 0400, dir,
- * relay_file_data(chan, 0), &relayfs_file_operations). Remove the file before relay_close().
+ * another file system that keeps it in inode->i_private: debugfs_create_file("cpu0", 0400, dir,
+ * relay_file_data(chan, 0), &relayfs_file_operations). The file is then read, polled and so on as
+ * the channel's own are. It is no pointer to anything, only looked up when such a file is opened.
+ *
+ * debugfs_create_file() passes on neither mmap(2) nor splice(2), and does not remove a file while a
+ * read(2) of it waits: remove such a file after relay_close(), which lets go who waits.
+ * debugfs_create_file_unsafe() passes on everything, and is safe with these operations; with a
+ * client's own, if debugfs_file_get() guards what they use.
  *
  * Context: process; sleeps.
- * Return: the pointer, good until relay_close(); or ERR_PTR() of -ENXIO: there is no such buffer,
- * -ENOMEM.
+ * Return: the value, the same each time; or ERR_PTR() of -ENXIO: there is no such buffer, maybe as
+ * its CPU never came up; -ENOMEM; -ESHUTDOWN. After relay_close() it is of no use: a file that
+ * still has it cannot be opened, which gives -ENXIO, and one that is open can be read to its end.
  */
 static inline void *relay_file_data(struct rchan *chan, u32 cpu)
 {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A channel's data in files of other file systems. What a client puts into such an inode is a
+//! handle, so a file that was not removed in time finds nothing instead of a channel that is gone.
+
+use super::{file, mmap, StaticOps};
+use crate::bindings as local;
+use crate::buffer::Buffer;
+use crate::channel::Channel;
+use crate::handles::{Handle, Handles};
+use core::mem::MaybeUninit;
+use kernel::bindings;
+use kernel::ffi::{c_char, c_void};
+use kernel::iov::IovIterDest;
+use kernel::prelude::*;
+use kernel::sync::{global_lock, Arc};
+
+/// Whose data a file gives; `None`: all of the channel's.
+struct Source(Arc<Channel>, Option<Arc<Buffer>>);
+
+global_lock! {
+    // SAFETY: Initialised when the module is loaded, before any channel.
+    unsafe(uninit) static SOURCES: Mutex<Handles<Source>> = Handles::new();
+}
+
+/// Makes the table usable. Called once, before any channel.
+pub(super) fn init() {
+    // SAFETY: Called exactly once, when the module is loaded.
+    unsafe { SOURCES.init() };
+}
+
+/// The handle of the data of `cpu`, or of all CPUs.
+pub(crate) fn data(channel: &Arc<Channel>, cpu: u32) -> Result<*mut c_void> {
+    let buffer = match cpu {
+        local::RELAY_CPU_ALL => None,
+        cpu => Some(channel.buffer_of(cpu).ok_or(ENXIO)?.clone()),
+    };
+    let number = buffer.as_ref().map(|buffer| buffer.number());
+    let mut sources = SOURCES.lock();
+    // A look with the lock: what is closed is forgotten, or was here first.
+    if channel.hub().is_closed() {
+        return Err(ESHUTDOWN);
+    }
+    let same = |Source(other, buffer): &Source| {
+        Arc::ptr_eq(other, channel) && buffer.as_ref().map(|buffer| buffer.number()) == number
+    };
+    let handle = match sources.find(same) {
+        Some(handle) => handle,
+        None => sources.insert(Source(channel.clone(), buffer))?,
+    };
+    Ok(handle.to_client())
+}
+
+/// No file finds this channel, which is closed, from now on.
+pub(crate) fn forget(channel: &Channel) {
+    SOURCES
+        .lock()
+        .retain(|Source(other, _)| !core::ptr::eq(&**other, channel));
+}
+
+/// Of all data files elsewhere. What wraps them there may know only `read`.
+#[export_name = "relayfs_file_operations"]
+pub(super) static OPERATIONS: StaticOps<bindings::file_operations> =
+    StaticOps::new(bindings::file_operations {
+        read: Some(read),
+        ..file::data_operations(open, Some(mmap::mmap))
+    });
+
+/// # Safety
+///
+/// As the kernel calls it: valid pointers.
+unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> i32 {
+    let begin = || {
+        // SAFETY: As the caller promises. A number at most; what it stands for is looked up.
+        let handle = Handle::from_client(unsafe { (*inode).i_private });
+        let found = SOURCES.lock().get(handle).map(|Source(channel, buffer)| {
+            // Counted, so they stay without the lock.
+            (channel.clone(), buffer.clone())
+        });
+        let (channel, buffer) = found.ok_or(ENXIO)?;
+        // SAFETY: As the caller promises.
+        unsafe { file::begin(inode, file, channel, buffer) }
+    };
+    begin().map_or_else(|error: Error| error.to_errno(), |()| 0)
+}
+
+/// # Safety
+///
+/// As the kernel calls it: a file opened by [`open`], `to` of the user's.
+unsafe extern "C" fn read(
+    file: *mut bindings::file,
+    to: *mut c_char,
+    count: usize,
+    _at: *mut bindings::loff_t,
+) -> isize {
+    const ITER_DEST: i32 = 0;
+
+    let mut iter = MaybeUninit::<bindings::iov_iter>::uninit();
+    // SAFETY: `iter` is valid for writes; the user's address is checked.
+    let error = unsafe { bindings::import_ubuf(ITER_DEST, to.cast(), count, iter.as_mut_ptr()) };
+    if error != 0 {
+        return error as isize;
+    }
+    // SAFETY: It was just made; the file is as the caller promises.
+    unsafe { file::read(file, IovIterDest::from_raw(iter.as_mut_ptr()), false) }
+}
