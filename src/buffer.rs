@@ -143,6 +143,11 @@ impl Buffer {
         self.with_current(|store| store.ring().written_pos())
     }
 
+    /// Whether a record that does not fit the current sub-buffer would be refused. Any context but NMI.
+    pub(crate) fn has_no_room(&self) -> bool {
+        self.with_current(|store| store.ring().has_no_room())
+    }
+
     /// Changes which commits are worth a look: those that may reach a watermark of `lowest` bytes, if
     /// not more. Writers that are at work may not know it yet.
     pub(crate) fn heed_watermark(&self, lowest: u64) {

@@ -10,6 +10,7 @@ use kernel::prelude::*;
 mod control;
 mod files;
 mod open;
+mod read;
 mod write;
 
 /// # Safety
@@ -41,6 +42,9 @@ const _: () = {
             relayfs_replace_buffer, relayfs_reset;
         files: relayfs_file_data;
         open: relayfs_close, relayfs_get, relayfs_open, relayfs_private_data, relayfs_put;
+        read: relayfs_add_map_reader, relayfs_add_reader, relayfs_buffers_consumed,
+            relayfs_bytes_avail, relayfs_bytes_consumed, relayfs_empty, relayfs_full, relayfs_read,
+            relayfs_read_last, relayfs_reader_lost, relayfs_remove_reader;
         write: relayfs_commit, relayfs_discard, relayfs_reserve, relayfs_write, relayfs_write_delta,
             relayfs_write_wait, relayfs_writev;
     );

@@ -3,7 +3,7 @@
 //! Reading: from the rings to a user's buffer.
 //!
 //! All consuming descriptors of a buffer share one position, as with a pipe; so do those of the
-//! whole channel, which pick the buffer to read from. An observer has positions of its own, and
+//! whole channel, which pick the buffer to read from (`merge.rs`). An observer has positions of its own, and
 //! consumes nothing. A mutex per position keeps readers apart; writers never see it.
 
 use crate::buffer::Buffer;
@@ -14,20 +14,16 @@ use kernel::sync::Mutex;
 
 pub(crate) mod claims;
 pub(crate) mod descriptor;
+pub(crate) mod inside;
+mod last;
+mod merge;
 mod observer;
 mod position;
+mod walk;
 
+pub(crate) use merge::Merge;
 use observer::Observer;
 pub(crate) use position::{Place, Position};
-
-/// Where the readers of a whole channel are.
-#[derive(Default)]
-pub(crate) struct Merge {
-    /// Number of the buffer whose run is not finished.
-    current: Option<u32>,
-    /// Number of the buffer that was read last.
-    last: u32,
-}
 
 /// What became of a read.
 pub(crate) enum Outcome {
@@ -92,85 +88,11 @@ impl Buffer {
             }
         }
         self.leave(at, place, store);
+        place.taken = place.taken.wrapping_add(copied as u64);
         match (copied, fault) {
             (0, true) => Err(EFAULT),
             (0, false) if !to.is_empty() => Ok(Outcome::Nothing),
             (n, _) => Ok(Outcome::Copied(n)),
         }
-    }
-}
-
-impl Channel {
-    /// Copies as much of all buffers as there is and fits, in order of time: a run once begun is
-    /// finished before data of another buffer follows.
-    pub(crate) fn read(&self, view: View<'_>, to: &mut IovIterDest<'_>) -> Result<Outcome> {
-        let mut merge = view.merge(self).lock();
-        let mut copied = 0usize;
-        while !to.is_empty() {
-            let Some(number) = merge
-                .current
-                .take()
-                .or_else(|| self.oldest(view, merge.last))
-            else {
-                break;
-            };
-            merge.last = number;
-            let Some(buffer) = self.buffers().get(number as usize) else {
-                break;
-            };
-            let Some(at) = view.position(buffer) else {
-                break;
-            };
-            let mut place = at.place.lock();
-            match buffer.drain(at, &mut place, to, true) {
-                Ok(Outcome::Copied(n)) => copied = n.wrapping_add(copied),
-                Ok(Outcome::Nothing) => {}
-                Err(error) if copied == 0 => {
-                    merge.current = Some(number);
-                    return Err(error);
-                }
-                Err(_) => {
-                    merge.current = Some(number);
-                    break;
-                }
-            }
-            if at.is_mid_run() {
-                merge.current = Some(number);
-            }
-        }
-        if copied == 0 && !to.is_empty() {
-            return Ok(Outcome::Nothing);
-        }
-        Ok(Outcome::Copied(copied))
-    }
-
-    /// The buffer whose next run is the oldest; of equals, as all are without a clock, the next after
-    /// the one read last.
-    fn oldest(&self, view: View<'_>, last: u32) -> Option<u32> {
-        let mut best: Option<(u64, u32)> = None;
-        for buffer in self.buffers().iter() {
-            let Some(at) = view.position(buffer) else {
-                continue;
-            };
-            if !buffer.is_readable(at) {
-                continue;
-            }
-            let mut place = at.place.lock();
-            let half_read = at.is_mid_run();
-            let mut store = buffer.enter(&mut place);
-            let found = buffer.advance(at, &mut place, &mut store);
-            let turn = buffer.number().wrapping_sub(last).wrapping_sub(1);
-            let key = (store.ring().run_time(&place.cursor), turn);
-            // Only a run some byte of which was read must be kept from the writers.
-            if !half_read {
-                store.ring().detach(&mut place.cursor);
-            }
-            // Also if it only stepped over holes: or it would look as if there were something.
-            buffer.leave(at, &mut place, store);
-            if found && best.is_none_or(|least| key < least) {
-                best = Some(key);
-            }
-        }
-        best.map(|(_, turn)| turn.wrapping_add(1).wrapping_add(last))
     }
 }

@@ -6,6 +6,7 @@
 use super::claims::Scope;
 use super::observer::Observer;
 use super::{Outcome, Position, View};
+use crate::bindings as local;
 use crate::buffer::{Buffer, Store};
 use crate::channel::{config::Usage, show_partial, Channel, MAX_FLUSH_MS};
 use crate::ring::Count;
@@ -18,16 +19,42 @@ use kernel::prelude::*;
 use kernel::sync::{Arc, SetOnce};
 use kernel::time::msecs_to_jiffies;
 
-/// An open file of a channel.
+/// Whether to wait for data, and what ends that before there is some.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    No,
+    /// Any signal.
+    Interruptible,
+    /// Only what kills the task.
+    Killable,
+}
+
+impl Wait {
+    /// Whether to wait, or which error it is not to.
+    fn may_go_on(self) -> Result {
+        match self {
+            Self::No => Err(EAGAIN),
+            Self::Interruptible if kernel::current!().signal_pending() => Err(ERESTARTSYS),
+            // SAFETY: Process context.
+            Self::Killable if !unsafe { local::relayfs_helper_may_go_on() } => Err(EINTR),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An open file of a channel, or a reader in the kernel.
 ///
 /// # Invariants
 ///
-/// Once it consumes it does not observe, and the other way round. If `consumes`, it has a claim.
+/// Of a file: once it consumes it does not observe, and the other way round. It has a claim if, and
+/// only if, `claimed`.
 pub(crate) struct Descriptor {
     channel: Arc<Channel>,
     /// `None`: the whole channel.
     buffer: Option<Arc<Buffer>>,
-    consumes: AtomicBool,
+    /// Of a file: consumes. Of a reader in the kernel: may.
+    claimed: AtomicBool,
+    in_kernel: bool,
     observer: SetOnce<Pin<KBox<Observer>>>,
     /// In bytes; 0: the channel's.
     watermark: AtomicU64,
@@ -42,22 +69,49 @@ impl Descriptor {
         buffer: Option<Arc<Buffer>>,
         exclusive: bool,
     ) -> Result<KBox<Self>> {
-        let descriptor = KBox::new(
-            Self {
-                channel,
-                buffer,
-                consumes: AtomicBool::new(false),
-                observer: SetOnce::new(),
-                watermark: AtomicU64::new(0),
-                flush_interval: AtomicU32::new(0),
-            },
-            GFP_KERNEL,
-        )?;
+        let descriptor = Self::new(channel, buffer, false)?;
         descriptor.channel.hub().readers.lock().opened();
         if exclusive {
             descriptor.claim(true)?;
         }
         Ok(descriptor)
+    }
+
+    /// A reader in the kernel; `observes`: it has positions of its own. In any case nobody consumes
+    /// alone what it reads.
+    pub(super) fn in_kernel(
+        channel: Arc<Channel>,
+        buffer: Option<Arc<Buffer>>,
+        observes: bool,
+    ) -> Result<KBox<Self>> {
+        let descriptor = Self::new(channel, buffer, true)?;
+        descriptor.claim(false)?;
+        if observes {
+            // INVARIANT: It is no file.
+            descriptor.observer.populate(descriptor.new_observer()?);
+        }
+        Ok(descriptor)
+    }
+
+    fn new(
+        channel: Arc<Channel>,
+        buffer: Option<Arc<Buffer>>,
+        in_kernel: bool,
+    ) -> Result<KBox<Self>> {
+        let descriptor = Self {
+            channel,
+            buffer,
+            claimed: AtomicBool::new(false),
+            in_kernel,
+            observer: SetOnce::new(),
+            watermark: AtomicU64::new(0),
+            flush_interval: AtomicU32::new(0),
+        };
+        Ok(KBox::new(descriptor, GFP_KERNEL)?)
+    }
+
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
     }
 
     /// The one buffer it reads, unless it reads them all.
@@ -74,25 +128,30 @@ impl Descriptor {
 
     fn claim(&self, exclusive: bool) -> Result {
         let mut readers = self.channel.hub().readers.lock();
-        if self.observer.as_ref().is_none() && !self.consumes.load(Ordering::Relaxed) {
+        if self.observer.as_ref().is_none() && !self.claimed.load(Ordering::Relaxed) {
             readers.claims.add(self.scope(), exclusive)?;
             // INVARIANT: It has a claim, and the lock keeps `observe()` away.
-            self.consumes.store(true, Ordering::Release);
+            self.claimed.store(true, Ordering::Release);
         }
         Ok(())
     }
 
-    /// From now on reads without consuming.
-    pub(crate) fn observe(&self) -> Result {
+    /// At the oldest data there is.
+    fn new_observer(&self) -> Result<Pin<KBox<Observer>>> {
         let (first, count) = match (&self.buffer, self.channel.config().usage) {
             (Some(buffer), _) => (buffer.number(), 1),
             (None, Usage::Smp) => (0, kernel::cpu::nr_cpu_ids()),
             (None, Usage::Global) => (0, 1),
         };
-        let observer = Observer::new(first, count)?;
+        Observer::new(first, count)
+    }
+
+    /// From now on reads without consuming.
+    pub(crate) fn observe(&self) -> Result {
+        let observer = self.new_observer()?;
         let _readers = self.channel.hub().readers.lock();
         // INVARIANT: It does not consume, and the lock keeps `claim()` away.
-        if self.consumes.load(Ordering::Relaxed) || !self.observer.populate(observer) {
+        if self.claimed.load(Ordering::Relaxed) || !self.observer.populate(observer) {
             return Err(EBUSY);
         }
         Ok(())
@@ -106,7 +165,7 @@ impl Descriptor {
     }
 
     /// Calls `f` for each buffer it reads until that says `true`; says whether one did.
-    fn any(&self, mut f: impl FnMut(&Buffer) -> bool) -> bool {
+    pub(super) fn any(&self, mut f: impl FnMut(&Buffer) -> bool) -> bool {
         match &self.buffer {
             Some(buffer) => f(buffer),
             None => self.channel.buffers().iter().any(|buffer| f(buffer)),
@@ -120,6 +179,11 @@ impl Descriptor {
         });
     }
 
+    /// Where it is in `buffer`.
+    pub(super) fn position<'a>(&'a self, buffer: &'a Buffer) -> Option<&'a Position> {
+        self.view().position(buffer)
+    }
+
     fn queue(&self) -> &WaitQueue {
         match &self.buffer {
             Some(buffer) => &buffer.bell().wait,
@@ -128,12 +192,12 @@ impl Descriptor {
     }
 
     /// Calls `f` for each buffer, and where it is in that, until `f` says `true`; says whether it did.
-    fn any_position(&self, mut f: impl FnMut(&Buffer, &Position) -> bool) -> bool {
+    pub(super) fn any_position(&self, mut f: impl FnMut(&Buffer, &Position) -> bool) -> bool {
         let view = self.view();
         self.any(|buffer| view.position(buffer).is_some_and(|at| f(buffer, at)))
     }
 
-    fn is_readable(&self) -> bool {
+    pub(super) fn is_readable(&self) -> bool {
         self.any_position(|buffer, at| buffer.is_readable(at))
     }
 
@@ -155,37 +219,64 @@ impl Descriptor {
     }
 
     /// Reads what there is, waiting for it if `wait`.
-    pub(crate) fn read(&self, to: &mut IovIterDest<'_>, wait: bool) -> Result<usize> {
-        if !self.consumes.load(Ordering::Acquire) {
+    pub(crate) fn read(&self, to: &mut IovIterDest<'_>, wait: Wait) -> Result<usize> {
+        if !self.claimed.load(Ordering::Acquire) {
             self.claim(false)?;
         }
-        self.for_each(|buffer| buffer.bell().forget_wish_if_nobody_waits());
         let view = self.view();
+        self.wait_until(wait, || match &self.buffer {
+            None => self.channel.read(view, to),
+            Some(buffer) => match view.position(buffer) {
+                Some(at) => buffer.read(at, to),
+                None => Err(EINVAL),
+            },
+        })
+    }
+
+    /// How many of the next `most` bytes there are, waiting for some if `wait`.
+    pub(super) fn look(&self, most: usize, wait: Wait) -> Result<usize> {
+        self.wait_until(wait, || match self.available() {
+            0 => Ok(Outcome::Nothing),
+            n => Ok(Outcome::Copied(most.min(n as usize))),
+        })
+    }
+
+    /// How many bytes there are to read.
+    pub(super) fn available(&self) -> u64 {
+        let mut sum = 0u64;
+        self.any_position(|buffer, at| {
+            sum = sum.wrapping_add(buffer.available(at));
+            false
+        });
+        sum
+    }
+
+    /// Calls `attempt` until it finds something, which may be the end.
+    fn wait_until(
+        &self,
+        wait: Wait,
+        mut attempt: impl FnMut() -> Result<Outcome>,
+    ) -> Result<usize> {
+        self.for_each(|buffer| buffer.bell().forget_wish_if_nobody_waits());
         loop {
             // Before looking for data: what is written before the end is not missed.
             let closed = self.channel.hub().is_closed();
             let urged = self.urged();
-            let outcome = match (&self.buffer, view) {
-                (None, _) => self.channel.read(view, to),
-                (Some(buffer), View::Consumer) => buffer.read(&buffer.consumer, to),
-                (Some(buffer), View::Observer(observer)) => match observer.position(buffer) {
-                    Some(at) => buffer.read(at, to),
-                    None => return Err(EINVAL),
-                },
-            }?;
-            match outcome {
+            match attempt()? {
                 Outcome::Copied(n) => return Ok(n),
                 Outcome::Nothing if closed => return Ok(0),
-                Outcome::Nothing if !wait => return Err(EAGAIN),
-                Outcome::Nothing if kernel::current!().signal_pending() => return Err(ERESTARTSYS),
-                Outcome::Nothing => {}
+                Outcome::Nothing => wait.may_go_on()?,
             }
             let interval = msecs_to_jiffies(self.flush_interval());
             let mut hidden = false;
-            self.queue().wait_interruptible(interval, |expired| {
+            let ready = |expired| {
                 hidden = expired && self.any(Buffer::holds_back);
                 hidden || self.may_go_on(urged, expired)
-            })?;
+            };
+            match wait {
+                Wait::Killable => self.queue().wait_killable(interval, ready)?,
+                _ => self.queue().wait_interruptible(interval, ready)?,
+            }
             if hidden {
                 self.for_each(show_partial);
             }
@@ -306,7 +397,9 @@ impl Drop for Descriptor {
     fn drop(&mut self) {
         let hub = self.channel.hub();
         let mut readers = hub.readers.lock();
-        readers.released();
+        if !self.in_kernel {
+            readers.released();
+        }
         let watermark = self.watermark.load(Ordering::Relaxed);
         if watermark != 0 {
             // Nothing is added, so this does not fail.
@@ -319,7 +412,8 @@ impl Drop for Descriptor {
                     buffer.detach(at);
                 }
             });
-        } else if self.consumes.load(Ordering::Relaxed) {
+        }
+        if self.claimed.load(Ordering::Relaxed) {
             readers.claims.remove(self.scope());
             // With the table locked: who consumes next begins after this.
             self.for_each(|buffer| {

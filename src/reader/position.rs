@@ -35,6 +35,24 @@ pub(crate) struct Place {
     /// The store, as long as the cursor is in the middle of a run: a record that was begun is finished,
     /// whatever becomes of the buffer.
     inside: Option<Arc<Store>>,
+    /// Bytes read so far.
+    pub(super) taken: u64,
+}
+
+/// Where a reader has come to.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mark {
+    generation: u64,
+    pub(super) pos: u64,
+}
+
+impl Mark {
+    pub(super) fn new(store: &Store, pos: u64) -> Self {
+        Self {
+            generation: store.generation(),
+            pos,
+        }
+    }
 }
 
 impl Place {
@@ -44,6 +62,11 @@ impl Place {
 
     pub(crate) fn cursor(&self) -> &Cursor {
         &self.cursor
+    }
+
+    /// Where the cursor is, in `store`.
+    pub(super) fn mark(&self, store: &Store) -> Mark {
+        Mark::new(store, store.ring().consumed_pos(&self.cursor))
     }
 
     /// Goes to the beginning of `store`, before which `before` was written.
@@ -67,6 +90,19 @@ impl Position {
     /// Everything before was consumed or missed.
     pub(crate) fn pos(&self) -> u64 {
         self.pos.load(Ordering::Acquire)
+    }
+
+    /// The same, to go on from.
+    pub(super) fn mark(&self) -> Mark {
+        self.mark_of(&self.place.lock())
+    }
+
+    /// The same, of the locked place.
+    pub(super) fn mark_of(&self, place: &Place) -> Mark {
+        Mark {
+            generation: place.generation,
+            pos: self.pos(),
+        }
     }
 
     /// Whether the reader is in the middle of a run.
@@ -95,21 +131,44 @@ impl Buffer {
     /// Brings a reader that has entered `store` to the next byte it can read, in that or in what was
     /// written to later. Says whether there is one.
     pub(super) fn advance(&self, at: &Position, place: &mut Place, store: &mut Arc<Store>) -> bool {
+        self.step(at.consumes, place, store)
+    }
+
+    /// The same without a position; what is passed is consumed if the reader `consumes`.
+    fn step(&self, consumes: bool, place: &mut Place, store: &mut Arc<Store>) -> bool {
         while !store.ring().advance(&mut place.cursor) {
             let Some((next, before)) = self.after(store, &place.cursor) else {
                 return false;
             };
-            if at.consumes {
+            if consumes {
                 store.ring().publish_consumer(&place.cursor);
             }
             place.begin(&next, before);
             *store = next;
             store.ring().heed_reset(&mut place.cursor);
-            if at.consumes {
+            if consumes {
                 self.drop_old(place.generation);
             }
         }
         true
+    }
+
+    /// A place from which to look ahead, of no reader: at `mark`, or the oldest data if what was there is
+    /// gone. It is used with [`look_ahead()`](Self::look_ahead), and detached in the end.
+    pub(super) fn place_at(&self, mark: Mark) -> (Place, Arc<Store>) {
+        let mut place = Place::default();
+        let (store, before) = self.find(mark.generation);
+        place.begin(&store, before);
+        if store.generation() == mark.generation {
+            store.ring().place(&mut place.cursor, mark.pos);
+        }
+        store.ring().heed_reset(&mut place.cursor);
+        (place, store)
+    }
+
+    /// [`advance()`](Self::advance) for such a place.
+    pub(super) fn look_ahead(&self, place: &mut Place, store: &mut Arc<Store>) -> bool {
+        self.step(false, place, store)
     }
 
     /// Ends a look at `store` that [`enter()`](Self::enter) began: shows how far the cursor has come, and

@@ -119,6 +119,15 @@ impl<R: Rmw> Ring<R> {
         self.geo.start(c.seq).wrapping_add(c.off)
     }
 
+    /// Takes a cursor that holds nothing to `pos`.
+    pub(crate) fn place(&self, c: &mut Cursor, pos: u64) {
+        c.go_to(self.geo.seq(pos));
+        c.off = self.geo.offset(pos);
+        c.stop = c.off;
+        // INVARIANT: It holds nothing.
+        c.end = c.off;
+    }
+
     /// A time not after the first record of the run a cursor is in, and close to it: when its
     /// sub-buffer was opened, or when the cursor had last read all there was of it.
     pub(crate) fn run_time(&self, c: &Cursor) -> u64 {
@@ -313,6 +322,7 @@ impl<R: Rmw> Ring<R> {
         c.end_run();
         self.detach(c);
         if c.whole {
+            c.ended = c.ended.wrapping_add(1);
             c.go_to(c.seq.wrapping_add(1));
         } else {
             c.since = self.clock.read();

@@ -40,6 +40,8 @@ pub(crate) struct Cursor {
     pub(crate) read: Count,
     /// Missed so far: gone before this reader came.
     pub(crate) missed: Count,
+    /// Sub-buffers left behind so far with all read that was in them.
+    pub(crate) ended: u64,
     pub(super) holes: Window,
 }
 

@@ -308,6 +308,13 @@ impl<R: Rmw> Ring<R> {
         may
     }
 
+    /// Whether a record that does not fit the current sub-buffer would be refused.
+    pub(crate) fn has_no_room(&self) -> bool {
+        let pos = self.pos(Ordering::Relaxed);
+        let inside = self.geo.offset(pos) != 0;
+        self.is_full(self.geo.seq(pos).wrapping_add(u64::from(inside)))
+    }
+
     /// Whether no-overwrite mode forbids to open sub-buffer `seq`: its slot is not consumed.
     pub(crate) fn is_full(&self, seq: u64) -> bool {
         if self.overwrite {

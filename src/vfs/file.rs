@@ -7,7 +7,7 @@ use super::{foreign, info, ioctl, mmap, StaticOps};
 use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::Channel;
-use crate::reader::descriptor::Descriptor;
+use crate::reader::descriptor::{Descriptor, Wait};
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::iov::IovIterDest;
@@ -143,7 +143,11 @@ pub(super) unsafe fn read(
 ) -> isize {
     // SAFETY: As the caller promises.
     let (descriptor, flags) = unsafe { (descriptor(file), (*file).f_flags) };
-    let wait = !nowait && flags & bindings::O_NONBLOCK == 0;
+    let wait = if nowait || flags & bindings::O_NONBLOCK != 0 {
+        Wait::No
+    } else {
+        Wait::Interruptible
+    };
     match descriptor.read(to, wait) {
         Ok(n) => n as isize,
         Err(error) => error.to_errno() as isize,

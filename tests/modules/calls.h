@@ -3,6 +3,7 @@
 #ifndef CALLS_H
 #define CALLS_H
 
+#include <linux/mutex.h>
 #include <linux/relayfs_fs.h>
 
 #include "relayfs_calls.h"
@@ -12,12 +13,15 @@
 
 struct session {
 	struct rchan *chans[CALLS_MAX];
+	struct rchan_reader *readers[CALLS_MAX];
 	bool closed[CALLS_MAX];
 	u32 kept[CALLS_MAX];
+	bool maps[CALLS_MAX];
 	struct mutex lock;	/* what changes those */
 };
 
-/* calls_write.c: what a call gives, or -ENOTTY. The buffer has c->len bytes. */
+/* calls_write.c and calls_read.c: what a call gives, or -ENOTTY. The buffer has c->len bytes. */
 long calls_of_channel(struct rchan *chan, struct calls_call *c, void *buffer);
+long calls_of_reader(struct rchan_reader *reader, struct calls_call *c, void *buffer);
 
 #endif

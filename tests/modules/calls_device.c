@@ -12,6 +12,10 @@
 
 #include "calls.h"
 
+/* What the last CALLS_READ came to, also if who called is dead. */
+static long last_read;
+module_param(last_read, long, 0444);
+
 static int do_open(struct session *s, struct calls_open *o)
 {
 	struct rchan_attr attr = {
@@ -48,10 +52,45 @@ static int do_open(struct session *s, struct calls_open *o)
 	return 0;
 }
 
-/* What makes and ends channels; or -ENOTTY. */
+/* Closes and forgets, as far as there is something to. */
+static void drop_reader(struct session *s, u32 id)
+{
+	if (s->readers[id] && s->maps[id])
+		remove_map_reader(s->readers[id]);
+	else if (s->readers[id])
+		remove_rchan_reader(s->readers[id]);
+	s->readers[id] = NULL;
+}
+
+static long add_reader(struct session *s, struct rchan *chan, struct calls_call *c)
+{
+	struct rchan_reader *reader;
+	u32 id;
+
+	for (id = 0; id < CALLS_MAX && s->readers[id]; id++)
+		;
+	if (id == CALLS_MAX)
+		return -EMFILE;
+	s->maps[id] = c->op == CALLS_ADD_MAP_READER;
+	if (s->maps[id])
+		reader = add_map_reader(chan, c->cpu);
+	else if (c->cpu == RELAY_CPU_ALL)
+		reader = add_rchan_reader(chan, c->flag);
+	else
+		reader = add_rchan_cpu_reader(chan, c->cpu, c->flag);
+	if (IS_ERR(reader))
+		return PTR_ERR(reader);
+	s->readers[id] = reader;
+	c->value = id;
+	return 0;
+}
+
+/* What makes and ends channels and readers; or -ENOTTY. */
 static long change(struct session *s, struct calls_call *c)
 {
 	struct rchan *chan = s->chans[c->id];
+	struct rchan_reader *reader = s->readers[c->id];
+	long ret;
 
 	switch (c->op) {
 	case CALLS_CLOSE:
@@ -74,6 +113,18 @@ static long change(struct session *s, struct calls_call *c)
 		if (!--s->kept[c->id] && s->closed[c->id])
 			s->chans[c->id] = NULL;
 		return 0;
+	case CALLS_ADD_READER:
+	case CALLS_ADD_MAP_READER:
+		return chan ? add_reader(s, chan, c) : -EBADF;
+	case CALLS_REMOVE_READER:
+	case CALLS_REMOVE_MAP_READER:
+		if (!reader)
+			return -EBADF;
+		ret = c->op == CALLS_REMOVE_READER ? remove_rchan_reader(reader) :
+						     remove_map_reader(reader);
+		if (!ret)
+			s->readers[c->id] = NULL;
+		return ret;
 	default:
 		return -ENOTTY;
 	}
@@ -83,18 +134,25 @@ static long change(struct session *s, struct calls_call *c)
 static long use(struct session *s, struct calls_call *c, void *buffer)
 {
 	struct rchan *chan = READ_ONCE(s->chans[c->id]);
+	struct rchan_reader *reader = READ_ONCE(s->readers[c->id]);
+	long ret = -ENOTTY;
 
-	return chan ? calls_of_channel(chan, c, buffer) : -EBADF;
+	if (c->op < CALLS_REMOVE_READER)
+		ret = chan ? calls_of_channel(chan, c, buffer) : -EBADF;
+	else
+		ret = reader ? calls_of_reader(reader, c, buffer) : -EBADF;
+	return ret;
 }
 
 static bool has_buffer(const struct calls_call *c)
 {
-	return c->data && c->op != CALLS_RESERVE;
+	return c->data;
 }
 
 static bool gives_data(u32 op)
 {
-	return op == CALLS_INFO || op == CALLS_CPU_INFO;
+	return op == CALLS_INFO || op == CALLS_CPU_INFO || op == CALLS_READ ||
+	       op == CALLS_READ_LAST;
 }
 
 static int do_call(struct session *s, struct calls_call *c)
@@ -115,6 +173,8 @@ static int do_call(struct session *s, struct calls_call *c)
 			return PTR_ERR(buffer);
 	}
 	c->ret = use(s, c, buffer);
+	if (c->op == CALLS_READ)
+		last_read = c->ret;
 	if (buffer && gives_data(c->op) && copy_to_user(u64_to_user_ptr(c->data), buffer, c->len))
 		c->ret = -EFAULT;
 	kvfree(buffer);
@@ -140,6 +200,7 @@ static int calls_device_release(struct inode *inode, struct file *file)
 	for (id = 0; id < CALLS_MAX; id++) {
 		if (s->chans[id] && !s->closed[id])
 			relay_close(s->chans[id]);
+		drop_reader(s, id);
 		for (; s->kept[id]; s->kept[id]--)
 			rchan_put(s->chans[id]);
 	}

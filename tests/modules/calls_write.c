@@ -7,6 +7,7 @@
 #include <linux/uio.h>
 
 #include "calls.h"
+#include "relayfs_test.h"
 
 #define MAX_PARTS	64
 
@@ -123,6 +124,65 @@ static long call_anywhere(struct rchan *chan, struct calls_call *c, void *buffer
 	return a.ret;
 }
 
+/* One record that proves itself, in one of the ways there are. */
+static long write_proof(struct rchan *chan, struct calls_call *c, u8 *record, u32 number)
+{
+	u32 half = sizeof(struct relaytest_record);
+	struct kvec halves[] = {
+		{ .iov_base = record, .iov_len = half },
+		{ .iov_base = record + half, .iov_len = c->len - half },
+	};
+	struct relay_slot slot;
+	long ret;
+
+	switch (number % 4) {
+	case 0:
+		if (!c->hardirq)
+			return relay_write(chan, record, c->len);
+		do
+			ret = relay_write_wait(chan, record, c->len, HZ);
+		while (ret == -ETIMEDOUT);
+		return ret;
+	case 1:
+		return relay_writev(chan, halves, ARRAY_SIZE(halves));
+	case 2:
+		return relay_write_delta(chan, record, c->len, -1, NULL);
+	default:
+		ret = relay_reserve(chan, c->len, &slot);
+		if (!ret) {
+			memcpy(slot.data, record, c->len);
+			relay_commit(&slot);
+		}
+		return ret;
+	}
+}
+
+static long write_pattern(struct rchan *chan, struct calls_call *c)
+{
+	u8 *record = kvmalloc(c->len, GFP_KERNEL);
+	struct relaytest_record head = {
+		.magic = RELAYTEST_MAGIC, .len = c->len, .writer = c->flag,
+	};
+	long written = 0;
+
+	if (!record)
+		return -ENOMEM;
+	for (u32 i = 0; i < c->cpu; i++) {
+		/* Who waits for room does so for each. */
+		u32 number = c->hardirq ? 0 : i;
+
+		head.number = c->value + i;
+		memset(record, relaytest_byte(head.writer, head.number), c->len);
+		memcpy(record, &head, sizeof(head));
+		if (write_proof(chan, c, record, number) < 0)
+			continue;
+		written++;
+		cond_resched();
+	}
+	kvfree(record);
+	return written;
+}
+
 long calls_of_channel(struct rchan *chan, struct calls_call *c, void *buffer)
 {
 	switch (c->op) {
@@ -143,6 +203,10 @@ long calls_of_channel(struct rchan *chan, struct calls_call *c, void *buffer)
 	case CALLS_WRITEV:
 	case CALLS_WRITE_DELTA:
 		return call_anywhere(chan, c, buffer);
+	case CALLS_READ_LAST:
+		return relay_read_last(chan, c->cpu, buffer, c->len);
+	case CALLS_PATTERN:
+		return write_pattern(chan, c);
 	default:
 		return -ENOTTY;
 	}

@@ -22,6 +22,7 @@ struct calls_open {
 };
 
 enum calls_op {
+	/* Of a channel. */
 	CALLS_CLOSE,		/* leaves the handle, which is only good if it was got before */
 	CALLS_GET,
 	CALLS_PUT,		/* forgets the handle */
@@ -34,12 +35,30 @@ enum calls_op {
 	CALLS_RESERVE,		/* len; committed if it succeeds, filled with flag */
 	CALLS_WRITEV,		/* data, len: of an array of struct calls_part */
 	CALLS_WRITE_DELTA,	/* data, len, flag: td_offset; value: what is at wrote_pos */
+	/*
+	 * Records as of struct relaytest_record, of len bytes, cpu of them, numbered from value on
+	 * by writer flag; hardirq: waits for room instead of losing one. Returns how many it was.
+	 */
+	CALLS_PATTERN,
+	CALLS_READ_LAST,	/* cpu, data, len */
+	CALLS_ADD_READER,	/* cpu, flag: auto_consume; value: the reader */
+	CALLS_ADD_MAP_READER,	/* cpu; value: the reader */
+	/* Of a reader. */
+	CALLS_REMOVE_READER,
+	CALLS_REMOVE_MAP_READER,
+	CALLS_READ,		/* data, len, flag: wait */
+	CALLS_BYTES_AVAIL,
+	CALLS_LOST,
+	CALLS_BUFFERS_CONSUMED,	/* len */
+	CALLS_BYTES_CONSUMED,	/* len */
+	CALLS_EMPTY,
+	CALLS_FULL,
 };
 
 /* Calls a function, in process context, or in a hard interrupt of this CPU. */
 struct calls_call {
 	__u32 op;
-	__u32 id;		/* of the channel */
+	__u32 id;		/* of the channel or the reader */
 	__u32 cpu;
 	__s32 flag;
 	__u64 data;

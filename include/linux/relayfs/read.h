@@ -11,7 +11,7 @@ struct rchan_reader;
 
 struct rchan_reader *relayfs_add_reader(struct rchan *chan, u32 cpu, int auto_consume);
 struct rchan_reader *relayfs_add_map_reader(struct rchan *chan, u32 cpu);
-int relayfs_remove_reader(struct rchan_reader *reader);
+int relayfs_remove_reader(struct rchan_reader *reader, int map);
 ssize_t relayfs_read(struct rchan_reader *reader, void *buf, size_t count, int wait);
 ssize_t relayfs_read_last(struct rchan *chan, u32 cpu, void *buf, size_t count);
 ssize_t relayfs_bytes_avail(struct rchan_reader *reader);
@@ -65,7 +65,7 @@ static inline struct rchan_reader *add_rchan_cpu_reader(struct rchan *chan, u32 
  */
 static inline int remove_rchan_reader(struct rchan_reader *reader)
 {
-	return relayfs_remove_reader(reader);
+	return relayfs_remove_reader(reader, 0);
 }
 
 /**
@@ -90,11 +90,11 @@ static inline struct rchan_reader *add_map_reader(struct rchan *chan, u32 cpu)
  * @reader: from add_map_reader()
  *
  * Context: process; sleeps.
- * Return: 0
+ * Return: 0, or -EINVAL: it is not from add_map_reader().
  */
 static inline int remove_map_reader(struct rchan_reader *reader)
 {
-	return relayfs_remove_reader(reader);
+	return relayfs_remove_reader(reader, 1);
 }
 
 /**
@@ -127,10 +127,11 @@ static inline ssize_t relay_read(struct rchan_reader *reader, void *buf, size_t 
  * @buf: where to put them, oldest first
  * @count: how many bytes at most
  *
- * Consumes nothing, and does not care what was consumed. May begin in the middle of a record.
+ * Consumes nothing, and does not care what was consumed. May begin in the middle of a record. Works
+ * after relay_close(), too.
  *
  * Context: process; sleeps.
- * Return: bytes, as many as there are up to @count; -ENXIO: there is no such buffer; -ENOMEM.
+ * Return: bytes, as many as there are up to @count, without gaps; -ENXIO: there is no such buffer.
  */
 static inline ssize_t relay_read_last(struct rchan *chan, u32 cpu, void *buf, size_t count)
 {
@@ -164,11 +165,13 @@ static inline u64 relay_reader_lost(struct rchan_reader *reader)
 /**
  * relay_buffers_consumed() - sub-buffers need not be kept any longer
  * @reader: of one that consumes by itself nothing happens
- * @n_subbufs: how many, counted from the oldest that was not consumed yet
+ * @n_subbufs: how many more, of those it has read to the end; of one for a mapping: of those that
+ *	there are since it was added
  *
  * Makes room for writers of a %RELAY_MODE_NO_OVERWRITE channel. No more is consumed than there is;
  * and of a reader that reads, than it has read. Of a reader of all buffers: what it has read of
- * each.
+ * each, the oldest first. Readers count each for itself, and the one that has come furthest counts.
+ * What was overwritten before this call counts as overwritten.
  *
  * Context: process; sleeps.
  */
@@ -180,7 +183,7 @@ static inline void relay_buffers_consumed(struct rchan_reader *reader, u32 n_sub
 /**
  * relay_bytes_consumed() - bytes need not be kept any longer
  * @reader: as for relay_buffers_consumed()
- * @bytes: how many, as relay_read() counts, from the oldest that were not consumed yet
+ * @bytes: how many more, as relay_read() counts
  *
  * As relay_buffers_consumed(). There is room when a whole sub-buffer was consumed.
  *

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Going over data without copying it: how much there is, and consuming what somebody else has read.
+
+use super::position::{Mark, Position};
+use crate::buffer::Buffer;
+
+/// In what data is counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Bytes, as reads give them.
+    Bytes,
+    /// Sub-buffers that end in it.
+    Subbufs,
+}
+
+/// How much data, in each unit.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Amount {
+    bytes: u64,
+    subbufs: u64,
+}
+
+impl Amount {
+    pub(super) fn get(self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Bytes => self.bytes,
+            Unit::Subbufs => self.subbufs,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, unit: Unit) -> &mut u64 {
+        match unit {
+            Unit::Bytes => &mut self.bytes,
+            Unit::Subbufs => &mut self.subbufs,
+        }
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.wrapping_add(other.bytes),
+            subbufs: self.subbufs.wrapping_add(other.subbufs),
+        }
+    }
+}
+
+/// How far to go.
+#[derive(Clone, Copy)]
+pub(super) struct Until {
+    /// Not beyond this position.
+    pub(super) pos: u64,
+    /// Not over more than this.
+    pub(super) most: u64,
+    pub(super) unit: Unit,
+    /// Only to the end of the first run.
+    pub(super) one_run: bool,
+}
+
+/// How far a walk came.
+pub(super) struct Walked {
+    pub(super) to: Mark,
+    pub(super) over: Amount,
+}
+
+impl Buffer {
+    /// Goes over what can be read from `from` on. Holds, for a moment each, what it goes over.
+    pub(super) fn walk(&self, from: Mark, until: Until) -> Walked {
+        let (mut place, mut store) = self.place_at(from);
+        let mut walked = Walked {
+            to: from,
+            over: Amount::default(),
+        };
+        let left = |over: Amount| until.most.saturating_sub(over.get(until.unit));
+        while left(walked.over) != 0 && self.look_ahead(&mut place, &mut store) {
+            let mark = place.mark(&store);
+            if mark.pos > until.pos {
+                break;
+            }
+            // The step may have gone over the end of a sub-buffer.
+            walked.to = mark;
+            walked.over.subbufs = place.cursor.ended;
+            let wanted = match until.unit {
+                Unit::Bytes => left(walked.over),
+                Unit::Subbufs => u64::MAX,
+            };
+            let n = (store.ring().peek(&place.cursor).len() as u64)
+                .min(until.pos.wrapping_sub(mark.pos))
+                .min(wanted);
+            if n == 0 || left(walked.over) == 0 {
+                break;
+            }
+            store.ring().consume(&mut place.cursor, n);
+            walked.to = place.mark(&store);
+            walked.over = Amount {
+                bytes: walked.over.bytes.wrapping_add(n),
+                subbufs: place.cursor.ended,
+            };
+            if until.one_run && !store.ring().mid_run(&place.cursor) {
+                break;
+            }
+        }
+        store.ring().detach(&mut place.cursor);
+        walked
+    }
+
+    /// How much can be read from `from` on, up to `pos`.
+    pub(super) fn amount(&self, from: Mark, pos: u64) -> Amount {
+        let until = Until {
+            pos,
+            most: u64::MAX,
+            unit: Unit::Bytes,
+            one_run: false,
+        };
+        self.walk(from, until).over
+    }
+
+    /// How many bytes reads at `at` would find, if they went on to where writers are now.
+    pub(super) fn available(&self, at: &Position) -> u64 {
+        self.amount(at.mark(), self.written_pos()).get(Unit::Bytes)
+    }
+
+    /// Consumes all before `pos`, as if it were read.
+    pub(super) fn consume_to(&self, pos: u64) {
+        let at = &self.consumer;
+        let mut place = at.place.lock();
+        let mut store = self.enter(&mut place);
+        loop {
+            let inside = store.ring().mid_run(&place.cursor);
+            let more = self.advance(at, &mut place, &mut store);
+            let (ring, c) = (store.ring(), &mut place.cursor);
+            let here = ring.consumed_pos(c);
+            if !more || here >= pos {
+                // Only a run some byte of which was consumed must be kept from the writers.
+                if !inside {
+                    ring.detach(c);
+                }
+                break;
+            }
+            let n = (ring.peek(c).len() as u64).min(pos.wrapping_sub(here));
+            ring.consume(c, n);
+        }
+        self.leave(at, &mut place, store);
+    }
+
+    /// How far a reader has come at `at`, and how much it has read there.
+    pub(super) fn reached(&self, at: &Position) -> (Mark, Amount) {
+        let place = at.place.lock();
+        let read = Amount {
+            bytes: place.taken,
+            subbufs: place.cursor.ended,
+        };
+        (at.mark_of(&place), read)
+    }
+}
