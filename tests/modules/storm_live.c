@@ -49,9 +49,22 @@ static void look(struct rchan *chan)
 			       &info));
 }
 
+/* Done, or a reason why not that can be. */
+static void resize(struct storm_life *life, struct rchan *chan)
+{
+	int ret = relay_realloc_buffer(chan, PAGE_SIZE << storm_draw(&life->rnd, 3),
+				       2 << storm_draw(&life->rnd, 4));
+
+	WARN(ret && ret != -ENOMEM && ret != -EBUSY, "storm: realloc: %d\n", ret);
+	if (ret || !storm_draw(&life->rnd, 4))
+		return;
+	ret = relay_replace_buffer(chan);
+	WARN(ret && ret != -EBUSY, "storm: replace: %d\n", ret);
+}
+
 static void do_something(struct storm_life *life, struct rchan *chan)
 {
-	switch (storm_draw(&life->rnd, 4)) {
+	switch (storm_draw(&life->rnd, 6)) {
 	case 0:
 		relay_flush(chan);
 		break;
@@ -61,6 +74,9 @@ static void do_something(struct storm_life *life, struct rchan *chan)
 		break;
 	case 2:
 		look(chan);
+		break;
+	case 3:
+		resize(life, chan);
 		break;
 	default:
 		msleep(storm_draw(&life->rnd, 10));

@@ -80,8 +80,9 @@ static void verify(const unsigned char *at, size_t left, unsigned int last[WRITE
 
 		memcpy(&r, at, sizeof(r));
 		if (!len || r.writer >= WRITERS || r.number <= last[r.writer]) {
-			fprintf(stderr, "# wrong: %zu left, len %u writer %u number %u\n", left,
-				r.len, r.writer, r.number);
+			fprintf(stderr, "# wrong: %zu left, length %u, writer %u, number %u after %u\n",
+				left, r.len, r.writer, r.number,
+				r.writer < WRITERS ? last[r.writer] : 0);
 			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
 			return;
 		}
@@ -109,6 +110,7 @@ static void read_some(struct user *u, int fd, bool verifies)
 	}
 }
 
+/* Closes the file, before or after it has looked at the mapping. */
 static void map_some(struct user *u, int fd)
 {
 	struct relayfs_meta *meta;
@@ -116,22 +118,26 @@ static void map_some(struct user *u, int fd)
 	size_t len;
 
 	meta = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
-	if (meta == MAP_FAILED)
+	if (meta == MAP_FAILED) {
+		close(fd);
 		return;
+	}
 	len = meta->data_offset + meta->subbuf_size * meta->n_subbufs;
 	all = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 	munmap(meta, getpagesize());
-	/* It may have been replaced by one of another size meanwhile. */
-	if (all == MAP_FAILED)
-		return;
-	if (draw(u, 2))
+	if (draw(u, 2)) {
 		close(fd);
-	for (int times = draw(u, 3); times >= 0; times--) {
+		fd = -1;
+	}
+	/* It may have been replaced by one of another size meanwhile. */
+	for (int times = draw(u, 3); all != MAP_FAILED && times >= 0; times--) {
 		for (size_t i = 0; i < len; i += 1024)
 			__atomic_add_fetch(&sum, all[i], __ATOMIC_RELAXED);
 		usleep(draw(u, 20000));
 	}
-	munmap(all, len);
+	if (all != MAP_FAILED)
+		munmap(all, len);
+	close(fd);
 }
 
 static void use_something(struct user *u)
@@ -154,10 +160,11 @@ static void use_something(struct user *u)
 
 		ioctl(fd, RELAY_IOC_SET_WATERMARK, &mark);
 	}
-	if (cpu_file && !draw(u, 3))
+	if (cpu_file && !draw(u, 3)) {
 		map_some(u, fd);
-	else
-		read_some(u, fd, observes && !has_reserves(fd, cpu_file));
+		return;
+	}
+	read_some(u, fd, observes && !has_reserves(fd, cpu_file));
 	close(fd);
 }
 
