@@ -49,6 +49,24 @@ struct storm_life {
 	bool can_verify;
 };
 
+/**
+ * struct storm_reader - reads all of a channel from its beginning
+ * @reader: what reads
+ * @buf: where to, and what is left there of a record that was not read to its end
+ * @have: how many bytes these are
+ * @records: records read
+ * @cut: a reset has perhaps cut off a read: what was read of a run then counts as missed, too
+ * @last: number of the last record of each writer
+ */
+struct storm_reader {
+	struct rchan_reader *reader;
+	unsigned char *buf;
+	size_t have;
+	u64 records;
+	bool cut;
+	u32 last[STORM_WRITERS];
+};
+
 extern struct storm_life storm_lives[STORM_LIVES];
 
 /* Records written and read, and lives that ended, since the module was loaded. */
@@ -62,6 +80,15 @@ static inline u32 storm_draw(struct rnd_state *rnd, u32 below)
 /* The channel of a life, to be left; NULL if there is none. Any context but NMI. */
 struct rchan *storm_enter(struct storm_life *life);
 void storm_leave(struct storm_life *life);
+
+/* A reader, or NULL. It must be the first. */
+struct storm_reader *storm_reader_open(struct rchan *chan);
+/* Reads what there is, @times times at most; false: and there was the end. */
+bool storm_reader_read(struct storm_reader *r, u32 times);
+/* All was thrown away: what is left of a record remains that. */
+void storm_reader_reset(struct storm_reader *r);
+/* When the channel is closed, to which @written records were written. */
+void storm_reader_close(struct storm_reader *r, u64 written);
 
 int storm_start_writers(u64 seed);
 void storm_stop_writers(void);

@@ -62,21 +62,29 @@ static void resize(struct storm_life *life, struct rchan *chan)
 	WARN(ret && ret != -EBUSY, "storm: replace: %d\n", ret);
 }
 
-static void do_something(struct storm_life *life, struct rchan *chan)
+static void do_something(struct storm_life *life, struct rchan *chan, struct storm_reader *reader)
 {
-	switch (storm_draw(&life->rnd, 6)) {
+	switch (storm_draw(&life->rnd, 8)) {
 	case 0:
 		relay_flush(chan);
 		break;
 	case 1:
-		if (!storm_draw(&life->rnd, 4))
-			relay_reset(chan);
+		if (storm_draw(&life->rnd, 4))
+			break;
+		relay_reset(chan);
+		if (reader)
+			storm_reader_reset(reader);
 		break;
 	case 2:
 		look(chan);
 		break;
 	case 3:
 		resize(life, chan);
+		break;
+	case 4:
+	case 5:
+		if (reader)
+			WARN_ON(!storm_reader_read(reader, 1 + storm_draw(&life->rnd, 20)));
 		break;
 	default:
 		msleep(storm_draw(&life->rnd, 10));
@@ -128,6 +136,7 @@ static void be_born(struct storm_life *life)
 void storm_live(struct storm_life *life)
 {
 	u32 days = 1 + storm_draw(&life->rnd, 40);
+	struct storm_reader *reader = NULL;
 	struct rchan *chan;
 
 	be_born(life);
@@ -138,9 +147,11 @@ void storm_live(struct storm_life *life)
 		return;
 	}
 	rchan_get(chan);
+	if (life->can_verify && storm_draw(&life->rnd, 2))
+		reader = storm_reader_open(chan);
 	publish(life, chan);
 	while (days-- && !kthread_should_stop())
-		do_something(life, chan);
+		do_something(life, chan, reader);
 	/* Under the hands of those who write. */
 	relay_close(chan);
 	WRITE_ONCE(life->over, true);
@@ -148,5 +159,7 @@ void storm_live(struct storm_life *life)
 	while (atomic_read(&life->users))
 		fsleep(1000);
 	add_up(life, chan);
+	if (reader)
+		storm_reader_close(reader, atomic64_read(&life->written));
 	rchan_put(chan);
 }

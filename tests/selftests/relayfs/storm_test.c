@@ -252,6 +252,7 @@ TEST(what_happens_to_channels_in_a_storm_leaves_no_trace)
 	EXPECT_EQ(wrong, 0);
 	EXPECT_GT(ended, 0);
 	EXPECT_GT(written, 0);
+	EXPECT_GT(found, 0);
 	EXPECT_GT(reads, 0);
 	EXPECT_TRUE(is_back(before, 16 << 10))
 		TH_LOG("%lld KiB used, %lld before; buffers: %lld bytes", (long long)memory_used(),
