@@ -159,6 +159,11 @@ impl Buffer {
         self.with_current(|store| store.ring().close());
     }
 
+    /// Whether a record that does not fit the current sub-buffer would be refused. Any context but NMI.
+    pub(crate) fn is_full(&self) -> bool {
+        self.with_current(|store| store.ring().has_no_room())
+    }
+
     /// Whether there is something that reads find only after a switch. Any context but NMI.
     pub(crate) fn holds_back(&self) -> bool {
         self.with_current(Store::holds_back)

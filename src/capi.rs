@@ -45,7 +45,8 @@ const _: () = {
         read: relayfs_add_map_reader, relayfs_add_reader, relayfs_buffers_consumed,
             relayfs_bytes_avail, relayfs_bytes_consumed, relayfs_empty, relayfs_full, relayfs_read,
             relayfs_read_last, relayfs_reader_lost, relayfs_remove_reader;
-        write: relayfs_commit, relayfs_discard, relayfs_reserve, relayfs_write, relayfs_write_delta,
+        write: relayfs_commit, relayfs_discard, relayfs_lock, relayfs_reserve,
+            relayfs_unlock, relayfs_write, relayfs_write_delta,
             relayfs_write_wait, relayfs_writev;
     );
 };

@@ -2,8 +2,9 @@
 
 //! Channels: what a client opens, writes and closes.
 
-use crate::bindings::RELAY_CPU_NONE;
+use crate::bindings as local;
 use crate::buffer::{page_count, Buffer, Place, Shape, Store};
+use crate::callbacks::Callbacks;
 use crate::kind::Kind;
 use crate::lock::Guarded;
 use crate::memory;
@@ -26,6 +27,7 @@ pub(crate) mod hotplug;
 pub(crate) mod info;
 mod resize;
 mod ticker;
+mod user;
 mod variants;
 mod wait;
 mod write;
@@ -49,6 +51,8 @@ pub(crate) struct Hub {
     pub(crate) waiting: wait::Waiting,
     #[pin]
     pub(crate) readers: Mutex<Readers>,
+    #[pin]
+    pub(crate) callbacks: Callbacks,
     /// The lowest watermark of a descriptor, in bytes. Changed with `readers` locked.
     fine: AtomicU64,
     closed: AtomicBool,
@@ -126,6 +130,8 @@ pub(crate) struct Channel {
     #[pin]
     resizer: Resizer,
     pub(crate) ticker: Arc<ticker::Ticker>,
+    /// What users write goes there, if not into the stream.
+    inbound: Option<Arc<Channel>>,
 }
 
 impl Channel {
@@ -133,6 +139,10 @@ impl Channel {
     pub(crate) fn open(path: Option<&CStr>, config: Config) -> Result<Arc<Self>> {
         path.map_or(Ok(()), vfs::check_path)?;
         let path = path.map(CString::try_from).transpose()?;
+        let inbound = match config.inbound() {
+            Some(config) => Some(Self::open(None, config)?),
+            None => None,
+        };
         let hub = Arc::pin_init(
             pin_init!(Hub {
                 wait <- WaitQueue::new(),
@@ -146,6 +156,7 @@ impl Channel {
                     },
                     "relayfs readers"
                 ),
+                callbacks <- Callbacks::new(config.callbacks),
                 fine: AtomicU64::new(u64::MAX),
                 closed: AtomicBool::new(false),
             }),
@@ -174,12 +185,17 @@ impl Channel {
                 present <- Guarded::new(present),
                 resizer <- Resizer::new(),
                 ticker,
+                inbound,
             }),
             GFP_KERNEL,
         )?;
+        let handle = Arc::as_ptr(&channel).cast_mut().cast::<local::rchan>();
+        channel.hub.callbacks.set_channel(handle);
         let result = channel.make_buffers().and_then(|()| channel.make_files());
         if let Err(error) = result {
             hotplug::delist(&channel);
+            // A user may have found a file.
+            channel.hub.callbacks.shut();
             return Err(error);
         }
         Ok(channel)
@@ -279,6 +295,9 @@ impl Channel {
         // SAFETY: Process context.
         unsafe { bindings::synchronize_rcu() };
         self.let_waiters_go();
+        if let Some(inbound) = &self.inbound {
+            inbound.close();
+        }
         self.flush();
         let files = self.tree.lock().take();
         drop(files);
@@ -288,7 +307,9 @@ impl Channel {
             buffer.bell().wait.wake_all();
         }
         self.hub.wait.wake_all();
+        self.hub.room.wake_all();
         self.ticker.stop();
+        self.hub.callbacks.shut();
     }
 
     /// The watermarks of descriptors have changed. Process context.
@@ -345,8 +366,13 @@ impl Channel {
     pub(crate) fn buffer_of(&self, cpu: u32) -> Option<&Arc<Buffer>> {
         match self.config.usage {
             Usage::Smp => self.buffers.get(cpu as usize),
-            Usage::Global => self.buffers.get(0).filter(|_| cpu == RELAY_CPU_NONE),
+            Usage::Global => self.buffers.get(0).filter(|_| cpu == local::RELAY_CPU_NONE),
         }
+    }
+
+    /// What kernel readers read of a duplex channel: what users write.
+    pub(crate) fn inbound(&self) -> Option<&Arc<Channel>> {
+        self.inbound.as_ref()
     }
 
     pub(crate) fn buffers(&self) -> &Buffers {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Raw spinlocks: of global channels whose scheme is locking, and around what readers look up in any
+//! Raw spinlocks: of global buffers whose scheme is locking, and around what readers look up in any
 //! context.
 //!
 //! Raw, so that they may be taken in hard-irq context on a real-time kernel, too: the kernel crate's
@@ -8,7 +8,9 @@
 
 use crate::bindings as local;
 use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::bindings;
+use kernel::cpu::CpuId;
 use kernel::interrupt::{local_interrupt_disable, LocalInterruptDisabled};
 use kernel::prelude::*;
 use kernel::types::{NotThreadSafe, Opaque};
@@ -50,6 +52,73 @@ impl Drop for RawGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: Locked, on this CPU.
         unsafe { local::relayfs_helper_raw_spin_unlock(self.0.lock.get()) };
+    }
+}
+
+/// Keeps all CPUs but one from writing. That one may come again, from what it does meanwhile: a ring lets
+/// writers nest where it calls its owner.
+///
+/// # Invariants
+///
+/// The lock is held if `depth` is not 0, by CPU `owner - 1`, which alone changes the two then.
+#[pin_data]
+pub(crate) struct SectionLock {
+    #[pin]
+    lock: RawLock,
+    owner: AtomicU32,
+    depth: AtomicU32,
+}
+
+impl SectionLock {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            lock <- RawLock::new(),
+            owner: AtomicU32::new(0),
+            depth: AtomicU32::new(0),
+        })
+    }
+
+    /// Keeps out all other CPUs until the guard is dropped. Any context but NMI.
+    pub(crate) fn lock<'a>(&'a self, irqs_off: &'a LocalInterruptDisabled) -> Section<'a> {
+        self.enter(irqs_off);
+        Section(self, NotThreadSafe)
+    }
+
+    /// The same, until `leave()`. Interrupts must stay off until then.
+    pub(crate) fn enter(&self, irqs_off: &LocalInterruptDisabled) {
+        let me = CpuId::current().as_u32().wrapping_add(1);
+        // Another CPU's number may come and go meanwhile; this one's is only stored here.
+        if self.owner.load(Ordering::Relaxed) != me {
+            // Unlocked in `leave()`.
+            core::mem::forget(self.lock.lock(irqs_off));
+            self.owner.store(me, Ordering::Relaxed);
+        }
+        let depth = self.depth.load(Ordering::Relaxed);
+        self.depth.store(depth.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Undoes `enter()`.
+    ///
+    /// # Safety
+    ///
+    /// Entered on this CPU, and not undone; interrupts off since.
+    pub(crate) unsafe fn leave(&self) {
+        let depth = self.depth.load(Ordering::Relaxed).wrapping_sub(1);
+        self.depth.store(depth, Ordering::Relaxed);
+        if depth == 0 {
+            self.owner.store(0, Ordering::Relaxed);
+            drop(RawGuard(&self.lock, NotThreadSafe));
+        }
+    }
+}
+
+/// A section that is entered.
+pub(crate) struct Section<'a>(&'a SectionLock, NotThreadSafe);
+
+impl Drop for Section<'_> {
+    fn drop(&mut self) {
+        // SAFETY: Entered by `lock()`, whose caller keeps interrupts off.
+        unsafe { self.0.leave() };
     }
 }
 

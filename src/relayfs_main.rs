@@ -8,6 +8,7 @@
 //! * [`percpu`], [`lock`], [`kind`], [`wake`], [`watermark`], [`memory`], [`pages`], [`buffer`]: what a
 //!   ring needs from the kernel: the CPU it belongs to, what keeps writers apart, how sleeping readers
 //!   learn of data, when, and memory, as far as the limit allows.
+//! * [`callbacks`]: what a client wants to be told.
 //! * [`channel`]: a client's set of buffers, its attributes and its life.
 //! * [`reader`]: what an open file has read of a channel.
 //! * [`handles`]: numbers that clients hold.
@@ -18,6 +19,7 @@ use kernel::prelude::*;
 
 mod bindings;
 mod buffer;
+mod callbacks;
 mod capi;
 mod channel;
 mod handles;

@@ -66,6 +66,10 @@ pub(crate) struct Wish {
 const NOBODY: u64 = u64::MAX;
 
 impl Wish {
+    /// A position no writer comes to: only that a record is refused, or a look at intervals, serves who
+    /// wants to be woken there.
+    pub(crate) const WHEN_FULL: u64 = NOBODY - 1;
+
     pub(crate) const fn new() -> Self {
         Self {
             from: AtomicU64::new(NOBODY),

@@ -22,6 +22,8 @@ static const unsigned int RELAYFS_FIRST_NODE = RELAY_NODE(0);
 
 /* Casts that bindgen does not evaluate. */
 static const int RELAYFS_IOCB_NOWAIT = (__force int)IOCB_NOWAIT;
+static const unsigned int RELAYFS_FMODE_NOWAIT = (__force unsigned int)FMODE_NOWAIT;
+static const unsigned int RELAYFS_FMODE_CAN_WRITE = (__force unsigned int)FMODE_CAN_WRITE;
 static const unsigned int RELAYFS_EPOLLET = (__force unsigned int)EPOLLET;
 
 struct page *relayfs_helper_alloc_page(int node);

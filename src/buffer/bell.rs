@@ -3,13 +3,14 @@
 //! How the readers of a buffer are told: all a commit needs to know of them.
 
 use crate::channel::Hub;
+use crate::lock::SectionLock;
 use crate::wake::{OnSignal, Signal, WaitQueue};
 use crate::watermark::Wish;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
-/// The readers that wait for a buffer's data, what they wish for, and the signal that wakes them. All
-/// the buffer's stores ring the same one.
+/// The readers that wait for a buffer's data, what they wish for, and the signal that wakes them; and what
+/// keeps writers apart. All the buffer's stores have the same one.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Bell {
     hub: Arc<Hub>,
@@ -19,6 +20,9 @@ pub(crate) struct Bell {
     signal: Signal<Bell>,
     /// What those who wait wish for.
     pub(crate) wish: Wish,
+    /// Keeps writers apart, where that takes a lock.
+    #[pin]
+    pub(crate) section: SectionLock,
 }
 
 impl Bell {
@@ -29,6 +33,7 @@ impl Bell {
                 wait <- WaitQueue::new(),
                 signal <- Signal::new(),
                 wish: Wish::new(),
+                section <- SectionLock::new(),
             }),
             GFP_KERNEL,
         )?;

@@ -5,7 +5,7 @@
 use super::{Bell, Place, Shape};
 use crate::bindings as local;
 use crate::kind::{with_ring, Kind};
-use crate::lock::{RawGuard, RawLock};
+use crate::lock::Section;
 use crate::pages::Pages;
 use crate::percpu::Pinned;
 use crate::ring::{
@@ -30,8 +30,6 @@ pub(crate) struct Store {
     kind: Kind,
     /// Which commits are worth a look, if no descriptor says otherwise.
     usual: Delivery,
-    #[pin]
-    lock: RawLock,
     pages: Pages,
     /// The CPU whose ring it is; `None`: of all.
     cpu: Option<u32>,
@@ -102,7 +100,6 @@ impl Store {
                 ring,
                 kind,
                 usual: shape.spec.delivery(),
-                lock <- RawLock::new(),
                 pages,
                 cpu: place.cpu,
                 generation: AtomicU64::new(0),
@@ -143,8 +140,8 @@ impl Store {
     }
 
     /// Keeps other CPUs from writing.
-    pub(crate) fn lock<'a>(&'a self, irqs_off: &'a LocalInterruptDisabled) -> RawGuard<'a> {
-        self.lock.lock(irqs_off)
+    pub(crate) fn lock<'a>(&'a self, irqs_off: &'a LocalInterruptDisabled) -> Section<'a> {
+        self.bell.section.lock(irqs_off)
     }
 
     /// Changes which commits are worth a look: those that may reach a watermark of `lowest` bytes, if

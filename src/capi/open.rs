@@ -13,7 +13,7 @@ use kernel::sync::{Arc, ArcBorrow};
 
 /// # Safety
 ///
-/// `path` must be null or a string, `attr` null or valid.
+/// `path` must be null or a string, `attr` null or valid, and so what it points to.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn relayfs_open(
     path: *const c_char,
@@ -23,7 +23,11 @@ pub(crate) unsafe extern "C" fn relayfs_open(
     let path = (!path.is_null()).then(|| unsafe { CStr::from_char_ptr(path) });
     // SAFETY: As the caller promises.
     let attr = unsafe { known_attr(attr) };
-    let config = attr.and_then(|attr| Config::validate(&attr));
+    let config = attr.and_then(|attr| {
+        // SAFETY: As the caller promises.
+        let callbacks = unsafe { attr.callbacks.as_ref() };
+        Config::validate(&attr, callbacks.copied().unwrap_or_default())
+    });
     match config.and_then(|config| Channel::open(path, config)) {
         Ok(channel) => Arc::into_raw(channel).cast_mut().cast(),
         Err(error) => error.to_ptr(),

@@ -223,3 +223,23 @@ pub(crate) unsafe extern "C" fn relayfs_discard(slot: *mut local::relay_slot) {
         store.notify(committed);
     }
 }
+
+/// # Safety
+///
+/// `chan` must be open or kept; any context but NMI.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_lock(chan: *mut local::rchan) -> usize {
+    // SAFETY: As the caller promises.
+    unsafe { channel(chan) }.lock();
+    // Interrupts are counted off, not saved.
+    0
+}
+
+/// # Safety
+///
+/// There must have been a [`relayfs_lock`] of `chan` in this context that was not undone.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_unlock(chan: *mut local::rchan, _flags: usize) {
+    // SAFETY: As the caller promises.
+    unsafe { channel(chan).unlock() };
+}

@@ -4,7 +4,7 @@
 
 use crate::bindings as local;
 use crate::buffer::{Nodes, Shape};
-use crate::ring::{Clock, Geometry, Reserves, Spec};
+use crate::ring::{Clock, Delivery, Geometry, Reserves, Spec};
 use crate::watermark::Watermark;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
@@ -38,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) nodes: Nodes,
     /// How long waiting readers may be kept from partial sub-buffers, in milliseconds.
     pub(crate) flush_interval: u32,
+    pub(crate) callbacks: local::rchan_callbacks,
     /// The client's pointer; never followed.
     pub(crate) private: usize,
 }
@@ -55,7 +56,10 @@ fn one_of(flags: u32, group: &[u32], default: u32) -> Result<u32> {
 
 impl Config {
     /// Checks what a client asked for.
-    pub(crate) fn validate(attr: &local::rchan_attr) -> Result<Self> {
+    pub(crate) fn validate(
+        attr: &local::rchan_attr,
+        callbacks: local::rchan_callbacks,
+    ) -> Result<Self> {
         use local::*;
 
         const KNOWN: u32 = RELAY_DELIVERY_BULK
@@ -66,7 +70,8 @@ impl Config {
             | RELAY_USAGE_SMP
             | RELAY_USAGE_GLOBAL
             | RELAY_MODE_CONTINUOUS
-            | RELAY_MODE_NO_OVERWRITE;
+            | RELAY_MODE_NO_OVERWRITE
+            | RELAY_DUPLEX;
         // Both bits of the pair: any, that is the better one.
         let locking = attr.flags & RELAY_SCHEME_ANY == RELAY_SCHEME_LOCKING;
         let scheme = if locking {
@@ -75,7 +80,7 @@ impl Config {
             RELAY_SCHEME_LOCKLESS
         };
         if attr.flags & !KNOWN != 0
-            || attr.mode & !0o444 != 0
+            || attr.mode & !0o666 != 0
             || attr.reserved != 0
             || attr.reserved2 != 0
             || attr.flush_interval_ms > MAX_FLUSH_MS
@@ -88,7 +93,6 @@ impl Config {
             || attr.shrink_idle_ms != 0
             || !attr.init_buf.is_null()
             || attr.init_buf_size != 0
-            || !attr.callbacks.is_null()
             || !attr.schema.is_null()
         {
             return Err(EOPNOTSUPP);
@@ -126,7 +130,7 @@ impl Config {
             spec: spec.ok_or(EINVAL)?,
             locking,
             watermark,
-            flags: delivery | usage | mode | timestamp | scheme,
+            flags: delivery | usage | mode | timestamp | scheme | attr.flags & RELAY_DUPLEX,
         };
         Ok(Self {
             shape,
@@ -144,8 +148,47 @@ impl Config {
             } else {
                 attr.flush_interval_ms
             },
+            callbacks,
             private: attr.private_data as usize,
         })
+    }
+
+    /// What the channel's inbound buffer is to be like, if it has one.
+    pub(super) fn inbound(&self) -> Option<Self> {
+        use local::*;
+
+        let Shape { spec, flags, .. } = self.shape;
+        if flags & RELAY_DUPLEX == 0 {
+            return None;
+        }
+        let clocks = RELAY_TIMESTAMP_ANY | RELAY_TIMESTAMP_NONE;
+        let shape = Shape {
+            spec: Spec::new(
+                spec.geo(),
+                false,
+                Delivery::Packet,
+                Reserves::default(),
+                spec.clock(),
+            )?,
+            locking: false,
+            watermark: Watermark::Bytes(1),
+            flags: RELAY_DELIVERY_PACKET
+                | RELAY_SCHEME_LOCKLESS
+                | RELAY_USAGE_GLOBAL
+                | RELAY_MODE_NO_OVERWRITE
+                | flags & clocks,
+        };
+        Some(Self {
+            shape,
+            usage: Usage::Global,
+            callbacks: local::rchan_callbacks::default(),
+            ..*self
+        })
+    }
+
+    /// Whether users may write, if they may open for that.
+    pub(crate) fn writable(&self) -> bool {
+        self.mode.is_some_and(|mode| mode & 0o222 != 0)
     }
 }
 

@@ -6,14 +6,18 @@
 //! null the channel is of another kind, or this CPU has no buffer: so the one test that is needed
 //! anyway keeps the straight line free of all others.
 
+use super::config::Usage;
 use super::Channel;
-use crate::buffer::Store;
+use crate::buffer::{Buffer, Store};
 use crate::kind::{with_ring, Kind};
 use crate::lock;
 use crate::percpu::Pinned;
 use crate::ring::{Added, Cause, Committed, Ring, Rmw, Slot, LONG_COPY, WORD};
+use kernel::bindings;
 use kernel::cpu::CpuId;
+use kernel::interrupt::local_interrupt_disable;
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
 /// Space reserved in a channel.
 pub(crate) struct Reserved<'a> {
@@ -157,6 +161,43 @@ impl Channel {
                 (Err(Cause::Closed), Some(next)) => store = next,
                 (result, _) => return result,
             }
+        }
+    }
+
+    /// Keeps others from writing, if the scheme is locking, until `unlock()`. Any context but NMI.
+    pub(crate) fn lock(&self) {
+        if self.config.shape.locking {
+            let irqs_off = local_interrupt_disable();
+            if let Some(buffer) = self.shared_buffer() {
+                buffer.bell().section.enter(&irqs_off);
+            }
+            // Turned on again in `unlock()`.
+            core::mem::forget(irqs_off);
+        }
+    }
+
+    /// Lets others write again.
+    ///
+    /// # Safety
+    ///
+    /// `lock()` must have been called in this context, and not have been undone.
+    pub(crate) unsafe fn unlock(&self) {
+        if self.config.shape.locking {
+            // SAFETY: As the caller promises: entered by `lock()`, which turned interrupts off.
+            unsafe {
+                if let Some(buffer) = self.shared_buffer() {
+                    buffer.bell().section.leave();
+                }
+                bindings::local_interrupt_enable();
+            }
+        }
+    }
+
+    /// The one buffer of a global channel.
+    fn shared_buffer(&self) -> Option<&Arc<Buffer>> {
+        match self.config.usage {
+            Usage::Global => self.buffers.get(0),
+            Usage::Smp => None,
         }
     }
 

@@ -11,13 +11,23 @@ use crate::buffer::{Buffer, Store};
 use crate::channel::{config::Usage, show_partial, Channel, MAX_FLUSH_MS};
 use crate::ring::Count;
 use crate::wake::WaitQueue;
-use crate::watermark::Watermark;
+use crate::watermark::{Watermark, Wish};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel::bindings;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
 use kernel::sync::{Arc, SetOnce};
 use kernel::time::msecs_to_jiffies;
+
+/// What a caller of `poll()` is after.
+pub(crate) struct Wants {
+    /// To be told of new data even if it did not read the old.
+    pub(crate) edges: bool,
+    /// To be told when a buffer is full.
+    pub(crate) full: bool,
+    /// It can write.
+    pub(crate) may_write: bool,
+}
 
 /// Whether to wait for data, and what ends that before there is some.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +70,8 @@ pub(crate) struct Descriptor {
     watermark: AtomicU64,
     /// In milliseconds; 0: the channel's.
     flush_interval: AtomicU32,
+    /// The client was told that it is open.
+    announced: bool,
 }
 
 impl Descriptor {
@@ -106,11 +118,40 @@ impl Descriptor {
             observer: SetOnce::new(),
             watermark: AtomicU64::new(0),
             flush_interval: AtomicU32::new(0),
+            announced: false,
         };
         Ok(KBox::new(descriptor, GFP_KERNEL)?)
     }
 
-    pub(super) fn channel(&self) -> &Channel {
+    /// Tells the client of it, which may refuse.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be what is being opened; process context.
+    pub(crate) unsafe fn announce(&mut self, file: *mut bindings::file) -> Result {
+        let callbacks = &self.channel.hub().callbacks;
+        // SAFETY: As the caller promises.
+        self.announced = unsafe { callbacks.fileop(file, local::relay_fileop_RELAY_FILE_OPEN)? };
+        Ok(())
+    }
+
+    /// Nobody has it open any more. Tells the client, if that was told of it.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be the one it was announced with; process context.
+    pub(crate) unsafe fn end(this: KBox<Self>, file: *mut bindings::file) {
+        let (channel, announced) = (this.channel.clone(), this.announced);
+        // First: who is told may let somebody else open it alone.
+        drop(this);
+        if announced {
+            let callbacks = &channel.hub().callbacks;
+            // SAFETY: As the caller promises. What the client answers does not matter.
+            let _ = unsafe { callbacks.fileop(file, local::relay_fileop_RELAY_FILE_CLOSE) };
+        }
+    }
+
+    pub(crate) fn channel(&self) -> &Arc<Channel> {
         &self.channel
     }
 
@@ -308,8 +349,7 @@ impl Descriptor {
         sum
     }
 
-    /// What there is for `poll()`, after the caller was queued if it wanted to be. `edges`: it wants
-    /// to be told of new data even if it did not read the old.
+    /// What there is for `poll()`, after the caller was queued if it wanted to be.
     ///
     /// # Safety
     ///
@@ -318,21 +358,49 @@ impl Descriptor {
         &self,
         file: *mut bindings::file,
         table: *mut bindings::poll_table_struct,
-        edges: bool,
+        wants: Wants,
     ) -> u32 {
         // SAFETY: As the caller promises; the queue lives as long as the descriptor.
         unsafe { self.queue().poll_wait(file, table) };
+        let mut events = self.poll_full(wants.full);
+        if wants.may_write {
+            // SAFETY: As above.
+            unsafe { self.channel.poll_room(file, table) };
+            if self.channel.takes_user_writes() {
+                events |= bindings::POLLOUT | bindings::POLLWRNORM;
+            }
+        }
         let closed = self.channel.hub().is_closed();
         let mut readable = self.is_readable();
-        if !closed && (edges || !readable) && self.queue().has_sleeper() {
+        if !closed && (wants.edges || !readable) && self.queue().has_sleeper() {
             self.wish(readable);
             self.channel.ticker.arm(self.flush_interval());
             readable |= self.is_readable();
         }
-        match (readable, closed) {
-            (true, _) => bindings::POLLIN | bindings::POLLRDNORM,
-            (false, true) => bindings::POLLHUP,
-            (false, false) => 0,
+        events
+            | match (readable, closed) {
+                (true, _) => bindings::POLLIN | bindings::POLLRDNORM,
+                (false, true) => bindings::POLLHUP,
+                (false, false) => 0,
+            }
+    }
+
+    /// Whether a buffer is full, for `poll()`. `wished`: the caller, who is queued, wants to be told.
+    fn poll_full(&self, wished: bool) -> u32 {
+        let full = || self.any(Buffer::is_full);
+        let mut is_full = full();
+        if !is_full && wished && !self.channel.config().shape.spec.overwrite() {
+            // No watermark is as high: what wakes it is that a record is refused.
+            self.any_position(|buffer, at| {
+                buffer.bell().wish.put(at.pos(), Wish::WHEN_FULL);
+                false
+            });
+            is_full = full();
+        }
+        if is_full {
+            bindings::POLLPRI
+        } else {
+            0
         }
     }
 

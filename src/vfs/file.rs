@@ -7,15 +7,20 @@ use super::{foreign, info, ioctl, mmap, StaticOps};
 use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::Channel;
-use crate::reader::descriptor::{Descriptor, Wait};
+use crate::reader::descriptor::{Descriptor, Wait, Wants};
 use kernel::bindings;
 use kernel::error::to_result;
-use kernel::iov::IovIterDest;
+use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
 /// Of the whole channel.
 static WHOLE: StaticOps<bindings::file_operations> = StaticOps::new(data_operations(open, None));
+/// Of the whole channel, if users may write.
+static WRITABLE: StaticOps<bindings::file_operations> = StaticOps::new(bindings::file_operations {
+    write_iter: Some(write_iter),
+    ..data_operations(open, None)
+});
 /// Of one buffer.
 static BUFFER: StaticOps<bindings::file_operations> =
     StaticOps::new(data_operations(open, Some(mmap::mmap)));
@@ -42,7 +47,13 @@ pub(super) const fn data_operations(open: Open, mmap: Option<Mmap>) -> bindings:
 
 /// Names the module in all operations, so that an open file keeps it loaded.
 pub(super) fn set_owner(module: &'static ThisModule) {
-    for ops in [&WHOLE, &BUFFER, &info::OPERATIONS, &foreign::OPERATIONS] {
+    for ops in [
+        &WHOLE,
+        &WRITABLE,
+        &BUFFER,
+        &info::OPERATIONS,
+        &foreign::OPERATIONS,
+    ] {
         // SAFETY: Called before any file exists.
         unsafe { ops.edit(|ops| ops.owner = module.as_ptr()) };
     }
@@ -52,6 +63,7 @@ pub(super) fn set_owner(module: &'static ThisModule) {
 pub(super) fn operations(node: &Node) -> *const bindings::file_operations {
     match node {
         Node::Directory(_) => &raw const bindings::simple_dir_operations,
+        Node::Whole(channel) if channel.config().writable() => WRITABLE.get(),
         Node::Whole(_) => WHOLE.get(),
         Node::Buffer(..) => BUFFER.get(),
         Node::Info(_) => info::OPERATIONS.get(),
@@ -103,9 +115,11 @@ pub(super) unsafe fn begin(
     check_lockdown()?;
     // SAFETY: As the caller promises.
     let exclusive = unsafe { (*file).f_flags } & bindings::O_EXCL != 0;
-    let descriptor = Descriptor::open(channel, buffer, exclusive)?;
+    let mut descriptor = Descriptor::open(channel, buffer, exclusive)?;
     // SAFETY: As the caller promises.
     unsafe {
+        descriptor.announce(file)?;
+        (*file).f_mode |= local::RELAYFS_FMODE_NOWAIT;
         (*file).private_data = KBox::into_raw(descriptor).cast();
         to_result(bindings::stream_open(inode, file))
     }
@@ -116,7 +130,9 @@ pub(super) unsafe fn begin(
 /// As the kernel calls it: `file` opened by [`begin`], not used any more.
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> i32 {
     // SAFETY: `begin()` put it there.
-    drop(unsafe { KBox::from_raw((*file).private_data.cast::<Descriptor>()) });
+    let descriptor = unsafe { KBox::from_raw((*file).private_data.cast::<Descriptor>()) };
+    // SAFETY: As the caller promises.
+    unsafe { Descriptor::end(descriptor, file) };
     0
 }
 
@@ -156,6 +172,27 @@ pub(super) unsafe fn read(
 
 /// # Safety
 ///
+/// As the kernel calls it: an open file of ours, a valid iterator to copy from.
+unsafe extern "C" fn write_iter(
+    iocb: *mut bindings::kiocb,
+    from: *mut bindings::iov_iter,
+) -> isize {
+    // SAFETY: As the caller promises.
+    let (from, file, nowait) = unsafe {
+        let nowait = (*iocb).ki_flags & local::RELAYFS_IOCB_NOWAIT != 0;
+        (IovIterSource::from_raw(from), (*iocb).ki_filp, nowait)
+    };
+    // SAFETY: As the caller promises.
+    let (descriptor, flags) = unsafe { (descriptor(file), (*file).f_flags) };
+    let wait = !nowait && flags & bindings::O_NONBLOCK == 0;
+    match descriptor.channel().write_user(from, wait) {
+        Ok(n) => n as isize,
+        Err(error) => error.to_errno() as isize,
+    }
+}
+
+/// # Safety
+///
 /// As the kernel calls it: an open file of ours, a valid table.
 unsafe extern "C" fn poll(
     file: *mut bindings::file,
@@ -163,7 +200,12 @@ unsafe extern "C" fn poll(
 ) -> u32 {
     // SAFETY: As the caller promises.
     unsafe {
-        let edges = !table.is_null() && (*table)._key & local::RELAYFS_EPOLLET != 0;
-        descriptor(file).poll(file, table, edges)
+        let key = if table.is_null() { 0 } else { (*table)._key };
+        let wants = Wants {
+            edges: key & local::RELAYFS_EPOLLET != 0,
+            full: key & bindings::POLLPRI != 0,
+            may_write: (*file).f_mode & local::RELAYFS_FMODE_CAN_WRITE != 0,
+        };
+        descriptor(file).poll(file, table, wants)
     }
 }

@@ -49,10 +49,19 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Of a channel's files.
-    pub(super) fn of_files(config: &Config) -> Self {
+    /// Of the file of a whole channel.
+    pub(super) fn of_whole(config: &Config) -> Self {
         Self {
             mode: config.mode,
+            uid: config.uid,
+            gid: config.gid,
+        }
+    }
+
+    /// Of a channel's other files: nobody writes those.
+    pub(super) fn of_files(config: &Config) -> Self {
+        Self {
+            mode: config.mode.map(|mode| mode & 0o444),
             uid: config.uid,
             gid: config.gid,
         }
@@ -61,7 +70,10 @@ impl Owner {
     /// Of a channel's directory: who may read the files may enter it.
     pub(super) fn of_directory(config: &Config) -> Self {
         Self {
-            mode: config.mode.map(|mode| mode | mode.wrapping_shr(2)),
+            mode: config.mode.map(|mode| {
+                let read = mode & 0o444;
+                read | read.wrapping_shr(2)
+            }),
             uid: config.uid,
             gid: config.gid,
         }
@@ -244,6 +256,13 @@ unsafe extern "C" fn setattr(
     // SAFETY: As the caller promises.
     unsafe {
         if (*attr).ia_valid & bindings::ATTR_SIZE != 0 {
+            let inode = (*dentry).d_inode;
+            let writable =
+                matches!(node(inode), Node::Whole(channel) if channel.config().writable());
+            // As with a pipe, where a shell redirects output to it.
+            if (*attr).ia_valid & bindings::ATTR_OPEN != 0 && writable {
+                return 0;
+            }
             return EPERM.to_errno();
         }
         let error = bindings::simple_setattr(idmap, dentry, attr);

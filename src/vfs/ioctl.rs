@@ -7,7 +7,7 @@ use crate::bindings as local;
 use crate::reader::descriptor::Descriptor;
 use kernel::bindings;
 use kernel::ffi::c_long;
-use kernel::ioctl::{_IO, _IOR, _IOW};
+use kernel::ioctl::{_IO, _IOC_TYPE, _IOR, _IOW};
 use kernel::prelude::*;
 use kernel::uaccess::{UserPtr, UserSlice};
 
@@ -40,6 +40,10 @@ fn run(descriptor: &Descriptor, cmd: u32, arg: UserPtr) -> Result {
 pub(super) unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: u32, arg: usize) -> c_long {
     // SAFETY: As the caller promises.
     let descriptor = unsafe { file::descriptor(file) };
+    if _IOC_TYPE(cmd) != MAGIC {
+        // SAFETY: As the caller promises.
+        return unsafe { descriptor.channel().hub().callbacks.ioctl(file, cmd, arg) };
+    }
     let result = run(descriptor, cmd, UserPtr::from_addr(arg));
     result.err().map_or(0, |error| error.to_errno() as c_long)
 }

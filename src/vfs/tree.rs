@@ -214,7 +214,7 @@ impl Files {
         let node = Node::Whole(channel.clone());
         self.whole = Some(
             self.parent
-                .create(&c_name(name, "")?, node, Owner::of_files(config))?,
+                .create(&c_name(name, "")?, node, Owner::of_whole(config))?,
         );
         Ok(())
     }

@@ -150,8 +150,12 @@ struct relayfs_subbuf {
 };
 
 /*
- * ioctls of "<path>" and of the CPU files. Others fail with ENOTTY. They belong to the open file
- * description: descriptors from dup(2) and fork(2) share them.
+ * ioctls of "<path>" and of the CPU files. Others of this type fail with ENOTTY; those of other
+ * types are the channel's client's. They belong to the open file description: descriptors from
+ * dup(2) and fork(2) share them.
+ *
+ * What is written to "<path>", if the channel allows that, is one record per write(2): at most as
+ * long as a sub-buffer has room for (else EMSGSIZE), all of it or nothing.
  */
 #define RELAY_IOC_MAGIC			0xE1
 

@@ -163,7 +163,7 @@ TEST_F(open, bad_attributes)
 		{ .flags = RELAY_MODE_CONTINUOUS | RELAY_MODE_NO_OVERWRITE },
 		{ .flags = RELAY_USAGE_SMP | RELAY_USAGE_GLOBAL },
 		{ .flags = RELAY_DELIVERY_BULK | RELAY_DELIVERY_PACKET },
-		{ .mode = 0644 },
+		{ .mode = 0755 },
 		{ .mode = 01444 },
 		{ .reserved = 1 },
 		{ .attr_size = 8 },

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a client wants to be told, and the gate in front of it.
+//!
+//! A callback runs only inside the gate. Who ends the channel shuts the gate and waits for those that
+//! are inside; from then on none runs, and the client's module may go. Callbacks that may sleep are
+//! counted. Those of writers and interrupts are not, as they may run in an NMI and cost nothing they
+//! need not: they look whether the gate is open with preemption off, and who shuts it waits until each
+//! CPU was seen with preemption on.
+
+use crate::bindings as local;
+use crate::wake::WaitQueue;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use kernel::bindings;
+use kernel::ffi::{c_long, c_void};
+use kernel::prelude::*;
+
+/// In the gate's word: nobody is let in any more. Half of it is how many are inside.
+const SHUT: usize = 1;
+const ONE: usize = 2;
+
+/// What is between relayfs and code that may go.
+#[pin_data]
+struct Gate {
+    word: AtomicUsize,
+    /// Who shuts it.
+    #[pin]
+    shutting: WaitQueue,
+}
+
+/// Inside a gate: it is not shut before this is dropped.
+struct Inside<'a>(&'a Gate);
+
+impl Gate {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            word: AtomicUsize::new(0),
+            shutting <- WaitQueue::new(),
+        })
+    }
+
+    /// Process context.
+    fn enter(&self) -> Option<Inside<'_>> {
+        // ORDERING: gate:A
+        let before = self.word.fetch_add(ONE, Ordering::AcqRel);
+        let inside = Inside(self);
+        (before & SHUT == 0).then_some(inside)
+    }
+
+    #[allow(dead_code)]
+    /// Whether it is open. With preemption off it stays so: what is done without turning it on is done
+    /// before the gate is shut.
+    fn is_open(&self) -> bool {
+        self.word.load(Ordering::Acquire) & SHUT == 0
+    }
+
+    /// Process context.
+    fn shut(&self) {
+        // ORDERING: gate:A
+        self.word.fetch_or(SHUT, Ordering::AcqRel);
+        // ORDERING: gate:B
+        let inside = || self.word.load(Ordering::Acquire) / ONE;
+        self.shutting.wait_all_over(|| inside() == 0);
+        // SAFETY: Process context.
+        unsafe { bindings::synchronize_rcu() };
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        // ORDERING: gate:B
+        let before = self.0.word.fetch_sub(ONE, Ordering::AcqRel);
+        if before & SHUT != 0 {
+            self.0.shutting.wake_all();
+        }
+    }
+}
+
+/// A client's callbacks.
+///
+/// # Invariants
+///
+/// As long as the gate is open, what `table` names may be called with `chan`, in the contexts
+/// `include/linux/relayfs/callbacks.h` names.
+#[pin_data]
+pub(crate) struct Callbacks {
+    table: local::rchan_callbacks,
+    /// The client's handle.
+    chan: AtomicPtr<local::rchan>,
+    #[pin]
+    gate: Gate,
+}
+
+impl Callbacks {
+    pub(crate) fn new(table: local::rchan_callbacks) -> impl PinInit<Self> {
+        pin_init!(Self {
+            table,
+            chan: AtomicPtr::new(core::ptr::null_mut()),
+            gate <- Gate::new(),
+        })
+    }
+
+    /// Says what channel they are of. Nobody has that yet.
+    pub(crate) fn set_channel(&self, chan: *mut local::rchan) {
+        self.chan.store(chan, Ordering::Relaxed);
+    }
+
+    fn chan(&self) -> *mut local::rchan {
+        self.chan.load(Ordering::Relaxed)
+    }
+
+    /// Waits for those that run; from then on none does. Process context, not from one of them.
+    pub(crate) fn shut(&self) {
+        self.gate.shut();
+    }
+
+    /// A user does something with `file`. An error refuses it; `Ok(false)`: the client was not asked.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be valid and of this channel; process context.
+    pub(crate) unsafe fn fileop(
+        &self,
+        file: *mut bindings::file,
+        op: local::relay_fileop,
+    ) -> Result<bool> {
+        let Some(notify) = self.table.fileop_notify else {
+            return Ok(false);
+        };
+        let Some(_inside) = self.gate.enter() else {
+            return Ok(false);
+        };
+        // SAFETY: By the type invariants; the gate is open. For the rest the caller vouches.
+        match unsafe { notify(self.chan(), file, op) } {
+            0 => Ok(true),
+            error => Err(refusal(error)),
+        }
+    }
+
+    /// What the client says to an ioctl that is not ours.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be valid and of this channel; process context.
+    pub(crate) unsafe fn ioctl(&self, file: *mut bindings::file, cmd: u32, arg: usize) -> c_long {
+        let not_there = ENOTTY.to_errno() as c_long;
+        let Some(ioctl) = self.table.ioctl else {
+            return not_there;
+        };
+        match self.gate.enter() {
+            // SAFETY: By the type invariants; the gate is open. For the rest the caller vouches.
+            Some(_inside) => unsafe { ioctl(self.chan(), file, cmd, arg) },
+            None => not_there,
+        }
+    }
+
+    /// A user has written `data`. Process context.
+    pub(crate) fn user_deliver(&self, data: &[u8]) {
+        let Some(deliver) = self.table.user_deliver else {
+            return;
+        };
+        if let Some(_inside) = self.gate.enter() {
+            let from: *const c_void = data.as_ptr().cast();
+            // SAFETY: By the type invariants; the gate is open.
+            unsafe { deliver(self.chan(), from, data.len()) };
+        }
+    }
+
+    #[allow(dead_code)]
+    /// Whether the client is told of what it is to know of sizes.
+    pub(crate) fn wants_resizes(&self) -> bool {
+        self.table.needs_resize.is_some()
+    }
+
+    #[allow(dead_code)]
+    /// Tells what is to be known of sizes, one of `RELAY_RESIZE_*`. Process context, no lock held.
+    pub(crate) fn needs_resize(&self, what: u32, subbuf_size: u64, n_subbufs: u32) {
+        let Some(tell) = self.table.needs_resize else {
+            return;
+        };
+        if let Some(_inside) = self.gate.enter() {
+            // SAFETY: By the type invariants; the gate is open.
+            unsafe { tell(self.chan(), what as i32, subbuf_size, n_subbufs) };
+        }
+    }
+}
+
+/// What a client answered: its errno, or `EPERM` if it is none.
+fn refusal(answer: i32) -> Error {
+    if (-(bindings::MAX_ERRNO as i32)..0).contains(&answer) {
+        Error::from_errno(answer)
+    } else {
+        EPERM
+    }
+}
