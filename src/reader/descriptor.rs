@@ -315,7 +315,11 @@ impl Descriptor {
                 hidden || self.may_go_on(urged, expired)
             };
             match wait {
-                Wait::Killable => self.queue().wait_killable(interval, ready)?,
+                // Nobody starts the call again.
+                Wait::Killable => self
+                    .queue()
+                    .wait_killable(interval, ready)
+                    .map_err(|_| EINTR)?,
                 _ => self.queue().wait_interruptible(interval, ready)?,
             }
             if hidden {

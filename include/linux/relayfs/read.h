@@ -127,8 +127,9 @@ static inline ssize_t relay_read(struct rchan_reader *reader, void *buf, size_t 
  * @buf: where to put them, oldest first
  * @count: how many bytes at most
  *
- * Consumes nothing, and does not care what was consumed. May begin in the middle of a record. Works
- * after relay_close(), too.
+ * Consumes nothing, and does not care what was consumed. May begin in the middle of a record. What
+ * is in the current sub-buffer is left out if a writer is in the middle of a record there just then.
+ * Works after relay_close(), too.
  *
  * Context: process; sleeps.
  * Return: bytes, as many as there are up to @count, without gaps; -ENXIO: there is no such buffer.
