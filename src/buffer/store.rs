@@ -57,8 +57,8 @@ pub(crate) fn page_count(geo: Geometry) -> usize {
 
 impl Store {
     pub(super) fn new(shape: Shape, place: Place, bell: Arc<Bell>) -> Result<Arc<Self>> {
-        let geo = shape.spec.geo();
-        let reserves = shape.spec.reserves();
+        let spec = shape.spec.of_cpu(place.cpu.unwrap_or(u32::MAX));
+        let (geo, reserves) = (spec.geo(), spec.reserves());
         let data_offset = data_offset(geo);
         let pages = Pages::new(page_count(geo), place.node)?;
         let head = pages.base().cast::<Head>();
@@ -88,7 +88,7 @@ impl Store {
         };
         // SAFETY: The memory is zeroed, large enough and lives as long as the store. Writers reach
         // a CPU's ring only through `PerCpu::here()`, that is on the CPU and pinned.
-        let ring = unsafe { Ring::new(head, subbufs, data, shape.spec) };
+        let ring = unsafe { Ring::new(head, subbufs, data, spec) };
         let kind = match (place.cpu, shape.locking) {
             (Some(_), false) => Kind::PerCpu,
             (None, false) => Kind::Global,

@@ -104,7 +104,7 @@ pub(crate) unsafe extern "C" fn relayfs_reserve(
         return unsafe { reserve_slow(channel, pinned, len, slot) };
     };
     // SAFETY: As the caller promises.
-    unsafe { hand_out(slot, len, reserved) };
+    unsafe { hand_out(slot, reserved.slot.pos, len, reserved) };
     // Preemption stays off until the slot is ended.
     mem::forget(pinned);
     0
@@ -126,7 +126,10 @@ unsafe fn reserve_slow(
     } else {
         match channel.reserve(&pinned, len) {
             // SAFETY: As the caller promises.
-            Ok(reserved) => unsafe { hand_out(slot, len, reserved) },
+            Ok(reserved) => unsafe {
+                let at = reserved.store.ring().payload(&reserved.slot, len as u64);
+                hand_out(slot, at, len, reserved)
+            },
             Err(error) => return error.to_errno(),
         }
     }
@@ -134,16 +137,16 @@ unsafe fn reserve_slow(
     0
 }
 
-/// Tells the client where to write, and the end of the slot what to end.
+/// Tells the client where to write, which is at `at`, and the end of the slot what to end.
 ///
 /// # Safety
 ///
 /// `slot` must be valid for writes.
 #[inline(always)]
-unsafe fn hand_out(slot: *mut local::relay_slot, len: usize, reserved: Reserved<'_>) {
+unsafe fn hand_out(slot: *mut local::relay_slot, at: u64, len: usize, reserved: Reserved<'_>) {
     let Reserved { store, slot: own } = reserved;
     let out = local::relay_slot {
-        data: store.ring().address(own.pos).cast(),
+        data: store.ring().address(at).cast(),
         len,
         buf: core::ptr::from_ref(store).cast_mut().cast(),
         pos: own.pos,

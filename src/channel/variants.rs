@@ -47,7 +47,7 @@ impl Channel {
         // What is longer than can be said is longer than a record can be.
         let len = parts.iter().try_fold(0, sum).unwrap_or(usize::MAX);
         self.write_with(len, |store, slot| {
-            let mut pos = slot.pos;
+            let mut pos = store.ring().payload(slot, len as u64);
             for part in parts.iter().filter(|part| part.iov_len != 0) {
                 let from = part.iov_base.cast::<u8>();
                 // SAFETY: As the caller promises; all parts together are as long as the slot, which
@@ -82,15 +82,16 @@ impl Channel {
         let mut place = None;
         let written = self.write_with(len, |store, slot| {
             let ring = store.ring();
+            let start = ring.payload(slot, len as u64);
             // SAFETY: As the caller promises; the slot is `len` bytes long, and this context's alone.
-            unsafe { ring.write_bytes(slot.pos, core::slice::from_raw_parts(data, len)) };
+            unsafe { ring.write_bytes(start, core::slice::from_raw_parts(data, len)) };
             if let Some(at) = time_at {
                 let passed = ring.age(slot) as u32;
-                let pos = slot.pos.wrapping_add(at as u64);
+                let pos = start.wrapping_add(at as u64);
                 // SAFETY: As above; it lies in the record, as was checked.
                 unsafe { ring.write_bytes(pos, &passed.to_ne_bytes()) };
             }
-            place = Some(ring.address(slot.pos));
+            place = Some(ring.address(start));
         })?;
         Ok((written, place))
     }

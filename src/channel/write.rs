@@ -139,7 +139,7 @@ impl Channel {
     pub(crate) fn reserve<'a>(&'a self, pinned: &'a Pinned, len: usize) -> Result<Reserved<'a>> {
         let reserved = self.in_writable(pinned, |store| {
             let slot = with_ring!(store, |ring| {
-                let len = ring.discardable_len(len as u64);
+                let len = ring.discardable_record_len(len as u64);
                 reserve_in(store, ring, len)
             })?;
             Ok(Reserved { store, slot })
@@ -240,7 +240,7 @@ unsafe fn write_to<R: Rmw>(
 ) -> Result<Committed, Cause> {
     let slot = reserve_in(store, ring, len as u64)?;
     // SAFETY: The slot is `len` bytes long, so `data` is valid.
-    let added = unsafe { ring.publish(slot, data) };
+    let added = unsafe { ring.publish_record(slot, data, len as u64) };
     Ok(ring.added(added, store))
 }
 

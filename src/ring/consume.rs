@@ -171,7 +171,7 @@ impl<R: Rmw> Ring<R> {
 
     /// Where readers of a whole sub-buffer with data up to `data_len` have read all of it.
     fn run_end(&self, data_len: u64) -> u64 {
-        if self.usable() < self.geo.subbuf_size() {
+        if self.reserves.end != 0 {
             self.geo.subbuf_size()
         } else {
             data_len
@@ -193,6 +193,13 @@ impl<R: Rmw> Ring<R> {
             return self.geo.start(seq.wrapping_add(1));
         }
         pos
+    }
+
+    /// How many bytes the run the cursor is in still has, of a ring of events: of the packet, if it is
+    /// at its beginning.
+    #[allow(dead_code)]
+    pub(crate) fn left_in_packet(&self, c: &Cursor) -> u64 {
+        c.left_before_end()
     }
 
     /// Whether the cursor is in the middle of a run.

@@ -139,6 +139,16 @@ impl Cursor {
         all.minus(self.read).minus(self.unread())
     }
 
+    /// Bytes of the run the reader is in that it has not read, the start reserve included.
+    pub(super) fn left_before_end(&self) -> u64 {
+        let start = self.data.0.saturating_sub(self.off);
+        if self.held {
+            start.wrapping_add(self.unread().bytes)
+        } else {
+            0
+        }
+    }
+
     /// What is left of the run the reader is in.
     pub(super) fn unread(&self) -> Count {
         if !self.held {

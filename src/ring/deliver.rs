@@ -10,9 +10,11 @@
 
 use crate::ring::{
     claim::Decision,
+    event::Facts,
     hooks::{Hooks, Reserve, Whole},
     layout::Subbuf,
     reserve::Committed,
+    spec::Format,
     sync::{Ordering, Rmw},
     Ring, //
 };
@@ -76,7 +78,7 @@ impl<R: Rmw> Ring<R> {
         if seq >= self.geo.seq(pos) {
             return false;
         }
-        if self.claim(seq).decision(seq) != Decision::Skipped {
+        if !self.is_skipped(seq) {
             let subbuf = self.subbuf(seq);
             let Some((bytes, records)) = self.committed(subbuf, seq) else {
                 return false;
@@ -90,6 +92,10 @@ impl<R: Rmw> Ring<R> {
         // ORDERING: deliver:A
         line.seq.store(seq.wrapping_add(1), Ordering::Release);
         true
+    }
+
+    pub(super) fn is_skipped(&self, seq: u64) -> bool {
+        self.claim(seq).decision(seq) == Decision::Skipped
     }
 
     /// Bytes and records committed in this lap of `seq`'s sub-buffer; `None` if it is not open.
@@ -108,24 +114,33 @@ impl<R: Rmw> Ring<R> {
     fn finish<H: Hooks>(&self, subbuf: &Subbuf, seq: u64, records: u64, hooks: &H) {
         let line = &self.head().deliver;
         let closed_at = subbuf.closed_at.load(Ordering::Relaxed);
-        let data_len = if self.geo.seq(closed_at) == seq && self.geo.offset(closed_at) != 0 {
+        let mut data_len = if self.geo.seq(closed_at) == seq && self.geo.offset(closed_at) != 0 {
             self.geo.offset(closed_at)
         } else {
             self.geo.subbuf_size()
         };
+        if self.is_records() {
+            data_len = self.last_event_end(seq, data_len);
+        }
         let data_start = subbuf.data_start.load(Ordering::Relaxed);
-        let mut bytes = data_len.wrapping_sub(data_start);
-        // SAFETY: A slot is not opened again before its sub-buffer is delivered.
-        unsafe { self.for_each_hole(seq, |hole| bytes = bytes.wrapping_sub(hole.len)) };
-
-        let end = self.clock.read();
+        let bytes = self.without_holes(seq, data_start, data_len);
+        let (begin, end) = (subbuf.begin.load(Ordering::Relaxed), self.end_time(subbuf));
+        if let Format::Records(packet) = &self.format {
+            if bytes != 0 {
+                let len = data_start.wrapping_add(bytes);
+                self.finish_packet(seq, packet, &Facts { begin, end, len });
+            } else {
+                // There are no packets without events.
+                data_len = 0;
+            }
+        }
         let usable = self.usable();
         // Before anything is counted: who looks at the counters from there finds them right.
         hooks.whole(&Whole {
             seq,
-            begin: subbuf.begin.load(Ordering::Relaxed),
+            begin,
             end,
-            start: self.reserve_at(seq, 0, data_start),
+            start: self.reserve_at(seq, 0, self.clients(data_start)),
             tail: self.reserve_at(seq, usable, self.reserves.end.into()),
             data_len,
             padding: usable.saturating_sub(data_len),
@@ -149,6 +164,20 @@ impl<R: Rmw> Ring<R> {
         // ORDERING: finish:A
         line.bytes
             .store(first_byte.wrapping_add(bytes), Ordering::Release);
+    }
+
+    /// Payload of a whole sub-buffer between `start` and `end`.
+    fn without_holes(&self, seq: u64, start: u64, end: u64) -> u64 {
+        let mut bytes = end.wrapping_sub(start);
+        // SAFETY: A slot is not opened again before its sub-buffer is delivered.
+        unsafe {
+            self.for_each_hole(seq, |hole| {
+                if hole.start < end {
+                    bytes = bytes.wrapping_sub(hole.len);
+                }
+            })
+        };
+        bytes
     }
 
     /// `len` bytes of the client's at `offset` in sub-buffer `seq`.

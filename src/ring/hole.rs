@@ -23,6 +23,8 @@ pub(crate) const MIN: u64 = 8;
 pub(crate) struct Hole {
     pub(crate) start: u64,
     pub(crate) len: u64,
+    /// Bytes before it that belong to it if nothing follows.
+    pub(crate) pad: u64,
 }
 
 /// Bytes of a sub-buffer that a [`Window`] covers.
@@ -108,12 +110,19 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn punch_hole(&self, pos: u64, len: u64) {
         let seq = self.geo.seq(pos);
         let holes = &self.subbuf(seq).holes;
+        let (pos, len) = if self.is_records() {
+            let hole = self.event_hole(pos, len);
+            // The length is a multiple of 8, the padding less than that.
+            (pos.wrapping_add(hole.pad), hole.len | hole.pad)
+        } else {
+            (pos, len)
+        };
         loop {
             let word = holes.load(Ordering::Relaxed);
             let mut node = [0u8; MIN as usize];
             node[..4].copy_from_slice(&(len as u32).to_ne_bytes());
             node[4..].copy_from_slice(&(self.newest_hole(word, seq) as u32).to_ne_bytes());
-            // SAFETY: The caller owns `pos .. pos + len` and `len >= MIN`.
+            // SAFETY: The caller owns so much from there, also of an event.
             unsafe { self.write_bytes(pos, &node) };
             nesting_point!(M);
             // ORDERING: hole:A
@@ -135,9 +144,9 @@ impl<R: Rmw> Ring<R> {
         while next != 0 {
             let start = next.wrapping_sub(1);
             // SAFETY: It is in the list; for the rest the caller vouches.
-            let (len, before) = unsafe { self.hole_node(seq, start) };
+            let (hole, before) = unsafe { self.hole_node(seq, start) };
             next = before;
-            f(Hole { start, len });
+            f(hole);
         }
     }
 
@@ -151,6 +160,7 @@ impl<R: Rmw> Ring<R> {
                 return Hole {
                     start: u64::MAX,
                     len: 0,
+                    pad: 0,
                 };
             }
             c.holes.clear(off);
@@ -158,28 +168,37 @@ impl<R: Rmw> Ring<R> {
             unsafe { self.for_each_hole(c.seq, |hole| c.holes.add(hole.start)) };
         }
         let start = c.holes.first_from(off);
-        let len = if start == off {
+        if start == off {
             // SAFETY: As above, and that is the start of a hole.
-            unsafe { self.hole_node(c.seq, start) }.0
-        } else {
-            0
-        };
-        Hole { start, len }
+            return unsafe { self.hole_node(c.seq, start) }.0;
+        }
+        Hole {
+            start,
+            len: 0,
+            pad: 0,
+        }
     }
 
-    /// Length of the hole at `start`, and offset + 1 of the one discarded before it.
+    /// The hole at `start`, and offset + 1 of the one discarded before it.
     ///
     /// # Safety
     ///
     /// A hole of `seq` that is in the list must begin there, and the sub-buffer must not be opened
     /// again meanwhile.
-    unsafe fn hole_node(&self, seq: u64, start: u64) -> (u64, u64) {
+    unsafe fn hole_node(&self, seq: u64, start: u64) -> (Hole, u64) {
         let mut node = [0u8; MIN as usize];
         // SAFETY: The bytes of a hole that is in the list are not written until the sub-buffer is
         // opened again, which the caller excludes.
         unsafe { self.read_bytes(self.geo.start(seq).wrapping_add(start), &mut node) };
         let [a, b, c, d, e, f, g, h] = node;
         let half = |bytes| u64::from(u32::from_ne_bytes(bytes));
-        (half([a, b, c, d]), half([e, f, g, h]))
+        let len = half([a, b, c, d]);
+        let pad = if self.is_records() { len % MIN } else { 0 };
+        let hole = Hole {
+            start,
+            len: len.wrapping_sub(pad),
+            pad,
+        };
+        (hole, half([e, f, g, h]))
     }
 }

@@ -81,6 +81,7 @@ mod consume;
 mod copy;
 mod cursor;
 mod deliver;
+mod event;
 mod hole;
 mod hooks;
 mod layout;
@@ -99,6 +100,8 @@ pub(crate) use self::clock::Clock;
 pub(crate) use self::copy::{LONG_COPY, WORD};
 pub(crate) use self::cursor::{Count, Cursor};
 #[allow(unused_imports)]
+pub(crate) use self::event::{Packet, EVENT_HEADER, PACKET_HEADER};
+#[allow(unused_imports)]
 pub(crate) use self::hooks::Reserve;
 pub(crate) use self::hooks::{Hooks, Opened, Whole};
 pub(crate) use self::layout::{About, Cause, Head, Subbuf};
@@ -106,11 +109,13 @@ pub(crate) use self::pos::Geometry;
 pub(crate) use self::reserve::{Added, Committed, Slot};
 #[cfg(not(MODULE))]
 pub(crate) use self::retire::End;
+use self::spec::Format;
 pub(crate) use self::spec::{Delivery, Reserves, Spec};
 pub(crate) use self::stats::{Progress, Stats};
 pub(crate) use self::sync::{now, Locked, Owner, Rmw, Shared};
 
 use self::claim::Claim;
+use self::event::SPARE;
 use self::sync::{AtomicU64, Ordering};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -145,6 +150,13 @@ pub(crate) struct Ring<R> {
     continued: AtomicU64,
     /// The sub-buffer that begins with the channel's start reserve.
     channel_start: AtomicU64,
+    format: Format,
+    /// As `room`, of a ring of events, whose `room` is 0: so nothing else gets in.
+    event_room: AtomicU64,
+    /// Number of the next packet.
+    packets: AtomicU64,
+    /// Records refused in the rings before.
+    refused_before: AtomicU64,
     _rmw: PhantomData<R>,
 }
 
@@ -173,14 +185,13 @@ impl<R: Rmw> Ring<R> {
         spec: Spec,
     ) -> Self {
         let geo = spec.geo;
-        let usable = geo.subbuf_size().wrapping_sub(spec.reserves.end.into());
         // INVARIANT: By the safety requirements.
-        Self {
+        let ring = Self {
             head,
             subbufs,
             data,
             geo,
-            room: AtomicU64::new(usable.wrapping_sub(1)),
+            room: AtomicU64::new(0),
             notify_mask: AtomicU64::new(Spec::mask(geo, spec.whole_only, spec.delivery)),
             overwrite: spec.overwrite,
             clock: spec.clock,
@@ -189,8 +200,15 @@ impl<R: Rmw> Ring<R> {
             first: AtomicU64::new(0),
             continued: AtomicU64::new(0),
             channel_start: AtomicU64::new(0),
+            format: spec.format,
+            event_room: AtomicU64::new(0),
+            packets: AtomicU64::new(0),
+            refused_before: AtomicU64::new(0),
             _rmw: PhantomData,
-        }
+        };
+        let room = ring.usable().wrapping_sub(1);
+        ring.used_room().store(room, Ordering::Relaxed);
+        ring
     }
 
     /// What it is like, but for its delivery, which may have changed.
@@ -202,14 +220,27 @@ impl<R: Rmw> Ring<R> {
             reserves: self.reserves,
             clock: self.clock,
             whole_only: self.whole_only,
+            format: self.format,
+        }
+    }
+
+    /// The room for what the ring is made for.
+    fn used_room(&self) -> &AtomicU64 {
+        if self.is_records() {
+            &self.event_room
+        } else {
+            &self.room
         }
     }
 
     /// The longest record: as long as the sub-buffer with the largest reserves has room for.
     pub(crate) fn max_record(&self) -> u64 {
-        self.usable()
+        let most = self
+            .usable()
             .wrapping_sub(self.reserves.start.into())
-            .wrapping_sub(self.reserves.channel_start.into())
+            .wrapping_sub(self.reserves.channel_start.into());
+        // The reserves leave room for an event's header.
+        most.wrapping_sub(self.slot_at(0, 0).len)
     }
 
     pub(crate) fn overwrites(&self) -> bool {
@@ -232,9 +263,11 @@ impl<R: Rmw> Ring<R> {
 
     /// Bytes of a sub-buffer before its end reserve.
     fn usable(&self) -> u64 {
+        let spare = if self.is_records() { SPARE } else { 0 };
         self.geo
             .subbuf_size()
             .wrapping_sub(self.reserves.end.into())
+            .wrapping_sub(spare)
     }
 
     /// Where the first record of sub-buffer `seq` is to begin.
@@ -249,7 +282,7 @@ impl<R: Rmw> Ring<R> {
 
     /// From now on refuses to reserve. Writers that reserved before may still commit.
     pub(crate) fn close(&self) {
-        self.room.store(0, Ordering::Relaxed);
+        self.used_room().store(0, Ordering::Relaxed);
     }
 
     /// Changes which commits are worth a look. Writers that are at work may not know it yet.

@@ -22,7 +22,7 @@ pub(crate) const ONE_RECORD: u64 = 1 << 32;
 const BYTES: u64 = ONE_RECORD.wrapping_sub(1);
 
 /// No record is longer than this: the largest sub-buffer. An offset and this do not wrap.
-const LONGEST: u64 = 1 << MAX_SUBBUF_SHIFT;
+pub(super) const LONGEST: u64 = 1 << MAX_SUBBUF_SHIFT;
 
 /// Space in a ring that belongs to its writer until it is committed or discarded.
 ///
@@ -105,13 +105,36 @@ impl<R: Rmw> Ring<R> {
     /// `data` must be valid for reads of the slot's length.
     #[inline(always)]
     pub(crate) unsafe fn publish(&self, slot: Slot, data: *const u8) -> Added {
-        let (len, index) = (slot.len, self.geo.index(slot.pos));
+        let (pos, len) = (slot.pos, slot.len);
+        // SAFETY: As the caller promises.
+        unsafe { self.publish_at(slot, pos, data, len) }
+    }
+
+    /// The same with `len` bytes, which are only a part of the slot if that is an event.
+    ///
+    /// # Safety
+    ///
+    /// The slot must be for `len` bytes, and `data` valid for reads of that many.
+    #[inline(always)]
+    pub(crate) unsafe fn publish_record(&self, slot: Slot, data: *const u8, len: u64) -> Added {
+        let pos = self.payload(&slot, len);
+        // SAFETY: As the caller promises.
+        unsafe { self.publish_at(slot, pos, data, len) }
+    }
+
+    /// # Safety
+    ///
+    /// `pos .. pos + len` must lie in the slot, and `data` be valid for reads of that many.
+    #[inline(always)]
+    unsafe fn publish_at(&self, slot: Slot, pos: u64, data: *const u8, len: u64) -> Added {
+        let index = self.geo.index(pos);
         // SAFETY: By the type invariants; `index` is below the size of the ring.
         let to = unsafe { self.data.add(index).as_ptr() };
         sync::writes(to, len as usize);
         // SAFETY: By the invariants of `Slot` the range at `to` is the caller's alone.
         unsafe { copy_to_slot(data, to, len as usize) };
-        self.add_to(self.subbuf_at(index), ONE_RECORD, len)
+        // Also `pos` of an event without fields is in its sub-buffer, which has bytes to spare.
+        self.add_to(self.subbuf_at(index), ONE_RECORD, slot.len)
     }
 
     /// Adds to the commit word of `pos`'s sub-buffer; delivers when that made it whole.
@@ -174,6 +197,15 @@ impl<R: Rmw> Ring<R> {
         }
     }
 
+    /// The same; events are long enough, whatever their fields.
+    pub(crate) fn discardable_record_len(&self, len: u64) -> u64 {
+        if self.is_records() {
+            len
+        } else {
+            self.discardable_len(len)
+        }
+    }
+
     /// Commits the first `len` bytes of a slot of [`Ring::discardable_len`] bytes. A rest too short
     /// for a hole is committed, too.
     #[inline]
@@ -183,7 +215,7 @@ impl<R: Rmw> Ring<R> {
         len: u64,
         hooks: &H,
     ) -> Committed {
-        if slot.len.saturating_sub(len) >= hole::MIN {
+        if slot.len.saturating_sub(len) >= hole::MIN && !self.is_records() {
             return self.commit_cutting_tail(slot, len, hooks);
         }
         self.commit(slot, hooks)

@@ -22,13 +22,16 @@ use core::ptr::NonNull;
 pub(super) const RETIRED: u64 = 1 << 63;
 
 /// Where a ring ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub(crate) struct End {
     /// Nothing is reserved from this position on.
     pub(crate) pos: u64,
     /// Nothing was written since the beginning or the last reset: the channel's start reserve is still
     /// to come.
     pub(crate) fresh: bool,
+    /// Of a ring of events: packets that came before, at most, and records that were refused.
+    pub(crate) packets: u64,
+    pub(crate) refused: u64,
 }
 
 fn copy_word(from: &AtomicU64, to: &AtomicU64) {
@@ -57,6 +60,8 @@ impl<R: Rmw> Ring<R> {
         self.continued.store(seq.wrapping_add(1), Ordering::Relaxed);
         let channel_start = if end.fresh { seq } else { u64::MAX };
         self.channel_start.store(channel_start, Ordering::Relaxed);
+        self.packets.store(end.packets, Ordering::Relaxed);
+        self.refused_before.store(end.refused, Ordering::Relaxed);
     }
 
     /// Number of the sub-buffer with which it began.
@@ -86,6 +91,8 @@ impl<R: Rmw> Ring<R> {
             before(End {
                 pos: end,
                 fresh: self.channel_start.load(Ordering::Relaxed) == self.geo.seq(end),
+                packets: self.packets_before(end),
+                refused: self.refused(),
             });
             if rests {
                 // ORDERING: reserve:A
@@ -154,6 +161,8 @@ impl<R: Rmw> Ring<R> {
             (&old.first, &new.first),
             (&old.continued, &new.continued),
             (&old.channel_start, &new.channel_start),
+            (&old.packets, &new.packets),
+            (&old.refused_before, &new.refused_before),
         ] {
             copy_word(from, to);
         }

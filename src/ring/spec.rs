@@ -2,6 +2,7 @@
 
 //! What a ring is to be like.
 
+use crate::ring::event::{Packet, EVENT_HEADER, PACKET_HEADER, SPARE};
 use crate::ring::{Clock, Geometry};
 
 /// When readers are told of data.
@@ -11,6 +12,15 @@ pub(crate) enum Delivery {
     Bulk,
     /// Per record.
     Packet,
+}
+
+/// What the stream consists of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Format {
+    /// Bytes, as they were written.
+    Raw,
+    /// Events, in packets.
+    Records(Packet),
 }
 
 /// Bytes of sub-buffers that writers leave to the client. They are zero until it fills them.
@@ -37,6 +47,7 @@ pub(crate) struct Spec {
     pub(super) reserves: Reserves,
     pub(super) clock: Clock,
     pub(super) whole_only: bool,
+    pub(super) format: Format,
 }
 
 impl Spec {
@@ -58,7 +69,43 @@ impl Spec {
             reserves,
             clock,
             whole_only: false,
+            format: Format::Raw,
         })
+    }
+
+    /// The same, but of events; readers take whole packets. `None`: there are reserves, no clock, or no
+    /// room.
+    #[allow(dead_code)]
+    pub(crate) fn records(self, packet: Packet) -> Option<Self> {
+        let Reserves {
+            start,
+            end,
+            channel_start,
+        } = self.reserves;
+        let least = PACKET_HEADER.wrapping_add(EVENT_HEADER).wrapping_add(SPARE);
+        let fits = (start, end, channel_start) == (0, 0, 0) && self.geo.subbuf_size() > least;
+        // INVARIANT: The header is shorter than a sub-buffer.
+        (fits && self.clock != Clock::None).then_some(Self {
+            reserves: Reserves {
+                start: PACKET_HEADER as u32,
+                ..self.reserves
+            },
+            whole_only: true,
+            format: Format::Records(packet),
+            ..self
+        })
+    }
+
+    /// The same for the buffer of another CPU.
+    #[allow(dead_code)]
+    pub(crate) fn of_cpu(self, cpu: u32) -> Self {
+        match self.format {
+            Format::Raw => self,
+            Format::Records(packet) => Self {
+                format: Format::Records(Packet { cpu, ..packet }),
+                ..self
+            },
+        }
     }
 
     /// The same, but readers take no part of a sub-buffer before that has ended: what is in its

@@ -28,7 +28,8 @@ struct Opening {
 
 /// What came of an attempt to enter a sub-buffer.
 enum Entry {
-    Reserved(Slot),
+    /// And when.
+    Reserved(Slot, u64),
     /// Readers hold its slot: it was passed by.
     Skipped,
     /// Somebody was quicker: look again.
@@ -45,8 +46,28 @@ impl<R: Rmw> Ring<R> {
         len: u64,
         hooks: &H,
     ) -> (Result<Slot, Cause>, Committed) {
+        self.reserve_event_slow(0, len, hooks)
+    }
+
+    /// The same for an event of type `id`, if the ring is one of events. The length is that of the fields.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn reserve_event_slow<H: Hooks>(
+        &self,
+        id: u32,
+        len: u64,
+        hooks: &H,
+    ) -> (Result<Slot, Cause>, Committed) {
         let mut committed = Committed::Quietly;
-        (self.find_room(len, &mut committed, hooks), committed)
+        let found = self.find_room(len, &mut committed, hooks);
+        let slot = found.map(|(slot, time)| {
+            if self.is_records() {
+                self.begin_event(&slot, id, len, time);
+                nesting_point!(C);
+            }
+            slot
+        });
+        (slot, committed)
     }
 
     fn find_room<H: Hooks>(
@@ -54,8 +75,8 @@ impl<R: Rmw> Ring<R> {
         len: u64,
         committed: &mut Committed,
         hooks: &H,
-    ) -> Result<Slot, Cause> {
-        if self.room.load(Ordering::Relaxed) == 0 {
+    ) -> Result<(Slot, u64), Cause> {
+        if self.used_room().load(Ordering::Relaxed) == 0 {
             return Err(Cause::Closed);
         }
         if len > self.max_record() {
@@ -73,21 +94,23 @@ impl<R: Rmw> Ring<R> {
                 return Err(Cause::Closed);
             }
             let offset = self.geo.offset(pos);
+            let slot = self.slot_at(pos, len);
             if offset == 0 {
                 if !self.may_enter(self.geo.seq(pos), &mut allowed, hooks) {
                     // Readers may have consumed all there is and only not left the sub-buffer.
                     *committed = Committed::Notify;
                     return Err(Cause::Full);
                 }
-                match self.enter(pos, len, committed, hooks)? {
-                    Entry::Reserved(slot) => return Ok(slot),
+                match self.enter(pos, slot.len, committed, hooks)? {
+                    Entry::Reserved(slot, time) => return Ok((slot, time)),
                     Entry::Skipped => skips = skips.wrapping_add(1),
                     Entry::Raced => {}
                 }
-            } else if offset.wrapping_add(len) <= self.usable() {
-                if R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(len)) {
+            } else if offset.wrapping_add(slot.len) <= self.usable() {
+                let time = self.event_time();
+                if R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(slot.len)) {
                     // INVARIANT: As in `try_reserve`.
-                    return Ok(Slot { pos, len });
+                    return Ok((slot, time));
                 }
             } else {
                 let next = self.geo.seq(pos).wrapping_add(1);
@@ -155,7 +178,7 @@ impl<R: Rmw> Ring<R> {
                     *committed = Committed::Notify;
                 }
                 // INVARIANT: As in `try_reserve`; `len <= max_record()` fits an empty sub-buffer.
-                Ok(Entry::Reserved(Slot { pos: slot, len }))
+                Ok(Entry::Reserved(Slot { pos: slot, len }, opening.begin))
             }
             Decision::None { .. } | Decision::Later => Ok(Entry::Raced),
         }
@@ -181,7 +204,7 @@ impl<R: Rmw> Ring<R> {
         hooks.opened(&Opened {
             seq,
             begin,
-            start: self.reserve_at(seq, 0, data_start),
+            start: self.reserve_at(seq, 0, self.clients(data_start)),
         });
         if data_start == 0 {
             return Committed::Quietly;
@@ -213,11 +236,15 @@ impl<R: Rmw> Ring<R> {
     pub(super) fn leave_to<H: Hooks>(&self, pos: u64, word: u64, hooks: &H) -> Option<Committed> {
         let seq = self.geo.seq(pos);
         let next = self.geo.start(seq.wrapping_add(1));
+        let time = self.event_time();
         // ORDERING: reserve:A
         if !R::cmpxchg(&self.head().writer.pos, pos, word) {
             return None;
         }
         nesting_point!(H);
+        if self.is_records() {
+            self.subbuf(seq).end.store(time, Ordering::Relaxed);
+        }
         // The padding is not committed yet, so the slot cannot be used again before this store.
         self.subbuf(seq).closed_at.store(pos, Ordering::Relaxed);
         let end_reserve = self.reserves.end.into();
@@ -279,9 +306,27 @@ impl<R: Rmw> Ring<R> {
                 match self.enter(pos, 0, &mut committed, hooks) {
                     Ok(Entry::Skipped) => skips = skips.wrapping_add(1),
                     Ok(Entry::Raced) => {}
-                    Ok(Entry::Reserved(_)) | Err(_) => return committed,
+                    Ok(Entry::Reserved(..)) | Err(_) => return committed,
                 }
             }
+        }
+    }
+
+    /// When, for an event or a packet, which lie between the load of the position and its exchange.
+    fn event_time(&self) -> u64 {
+        if self.is_records() {
+            self.clock.read()
+        } else {
+            0
+        }
+    }
+
+    /// How much of a start reserve is the client's.
+    pub(super) fn clients(&self, data_start: u64) -> u64 {
+        if self.is_records() {
+            0
+        } else {
+            data_start
         }
     }
 

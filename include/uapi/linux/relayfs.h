@@ -117,10 +117,11 @@ struct relayfs_meta {
  * @closed_at: position at which a sub-buffer was closed before it was full
  * @holes: position + 1 of the newest hole (discarded bytes), if that lies in the sub-buffer.
  *	A hole's first 8 bytes are its length and the offset + 1 of the hole before it (0: none), 32
- *	bits each
+ *	bits each. Of packets (RELAY_FORMAT_RECORDS) a length is a multiple of 8; the bits below are
+ *	internal
  * @begin: when the sub-buffer was opened, by the channel's clock (RELAY_TIMESTAMP_* in
  *	&relayfs_meta.flags; usually ns of CLOCK_MONOTONIC)
- * @end: when it was delivered
+ * @end: when it was delivered; of packets (RELAY_FORMAT_RECORDS) when it was closed
  * @data_len: once delivered: offset of the end of the data, holes included; padding follows, and
  *	the end reserve
  * @records: once delivered: records

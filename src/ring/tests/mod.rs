@@ -14,10 +14,13 @@ mod loom;
 pub(crate) mod model;
 #[cfg(all(test, not(loom)))]
 mod nesting;
+mod packets;
 #[cfg(all(test, not(loom)))]
 mod random;
 #[cfg(all(test, not(loom)))]
 mod rare;
+#[cfg(all(test, not(loom)))]
+mod records;
 #[cfg(all(test, not(loom)))]
 mod retire;
 #[cfg(all(test, not(loom)))]

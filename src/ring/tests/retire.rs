@@ -94,7 +94,7 @@ fn what_follows_laps_and_fills_as_any_ring() {
         let w = W::new(64, 2, overwrite);
         w.start_at(End {
             pos: 1000,
-            fresh: false,
+            ..End::default()
         });
         let (mut c, mut written) = (Cursor::default(), 0u64);
         for n in 0..40 {
@@ -170,7 +170,7 @@ fn a_ring_may_begin_anywhere() {
         let (w, mut c) = (W::new(64, 4, true), Cursor::default());
         w.start_at(End {
             pos: start,
-            fresh: false,
+            ..End::default()
         });
         let mut read = 0;
         for n in 0..100 {

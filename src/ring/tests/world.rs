@@ -3,8 +3,8 @@
 //! A ring on the host, and the small vocabulary the tests share.
 
 use crate::ring::{
-    sync, Cause, Clock, Committed, Cursor, Delivery, End, Geometry, Head, Hooks, Opened, Reserve,
-    Reserves, Ring, Rmw, Slot, Spec, Subbuf, Whole,
+    sync, Cause, Clock, Committed, Cursor, Delivery, End, Geometry, Head, Hooks, Opened, Packet,
+    Reserve, Reserves, Ring, Rmw, Slot, Spec, Subbuf, Whole,
 };
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,6 +94,24 @@ unsafe impl<R: Rmw> Sync for World<R> {}
 /// What is in the box, to be put back into one.
 fn leak<T: ?Sized>(from: Box<T>) -> NonNull<T> {
     NonNull::from(Box::leak(from))
+}
+
+/// A ring of events.
+pub(crate) const PACKET: Packet = Packet {
+    uuid: super::packets::UUID,
+    stream_id: super::packets::STREAM,
+    cpu: super::packets::CPU,
+};
+
+pub(crate) fn records(geo: Geometry, overwrite: bool) -> Spec {
+    let spec = Spec::new(
+        geo,
+        overwrite,
+        Delivery::Bulk,
+        Reserves::default(),
+        Clock::Mono,
+    );
+    spec.unwrap().records(PACKET).expect("a ring large enough")
 }
 
 /// Zeroed memory for a ring.
@@ -206,16 +224,44 @@ impl<R: Rmw> World<R> {
 
     /// Reserves, counting failures, as a channel does.
     pub(crate) fn reserve(&self, len: u64) -> Result<Slot, Cause> {
+        let result = self.reserve_uncounted(len);
+        if let Err(cause) = result {
+            self.count_lost(cause, len);
+        }
+        result
+    }
+
+    pub(crate) fn reserve_uncounted(&self, len: u64) -> Result<Slot, Cause> {
+        if self.is_records() {
+            return self.reserve_event_uncounted(0, len);
+        }
         match self.try_reserve(len) {
             Some(slot) => Ok(slot),
-            None => {
-                let result = self.reserve_slow(len).0;
-                if let Err(cause) = result {
-                    self.count_lost(cause, len);
-                }
-                result
-            }
+            None => self.reserve_slow(len).0,
         }
+    }
+
+    fn reserve_event_uncounted(&self, id: u32, len: u64) -> Result<Slot, Cause> {
+        match self.try_reserve_event(id, len) {
+            Some(slot) => Ok(slot),
+            None => self.ring.reserve_event_slow(id, len, &self.turns).0,
+        }
+    }
+
+    pub(crate) fn reserve_event(&self, id: u32, len: u64) -> Result<Slot, Cause> {
+        let result = self.reserve_event_uncounted(id, len);
+        if let Err(cause) = result {
+            self.count_lost(cause, len);
+        }
+        result
+    }
+
+    /// Writes one event.
+    pub(crate) fn event(&self, data: &[u8]) -> Result<Committed, Cause> {
+        let slot = self.reserve_event(7, data.len() as u64)?;
+        // SAFETY: The slot is for so many bytes.
+        let added = unsafe { self.publish_record(slot, data.as_ptr(), data.len() as u64) };
+        Ok(self.ring.added(added, &self.turns))
     }
 
     /// Writes one record.
@@ -227,7 +273,7 @@ impl<R: Rmw> World<R> {
 
     pub(crate) fn fill(&self, slot: &Slot, data: &[u8]) {
         // SAFETY: The slot is ours and at least as long as `data`.
-        unsafe { self.write_bytes(slot.pos, data) };
+        unsafe { self.write_bytes(self.payload(slot, data.len() as u64), data) };
     }
 
     /// Consumes up to `max` bytes of all that can be read, as the consumer.

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! RECORDS: slots that are events, sub-buffers that are packets, as the Common Trace Format has them.
+//!
+//! A packet begins with a header, which whoever delivers the sub-buffer fills. An event has a header of
+//! its own: when, which, how long. It begins at a multiple of 8; what is missing to that belongs to its
+//! slot, so that a packet ends with the last byte of its last event. Readers get whole packets, and of
+//! these neither the padding at the end nor what was discarded.
+
+use crate::ring::{
+    hole,
+    layout::Subbuf,
+    reserve::{Slot, LONGEST},
+    spec::Format,
+    sync::{self, Ordering, Rmw},
+    Ring, //
+};
+
+/// Bytes of a packet before its first event.
+pub(crate) const PACKET_HEADER: u64 = 80;
+
+/// Bytes of an event before its fields.
+pub(crate) const EVENT_HEADER: u64 = 16;
+
+/// Of a sub-buffer these stay free: so who closes it does not find it full, and writes down when.
+pub(super) const SPARE: u64 = 8;
+
+const ALIGN: u64 = 8;
+const MAGIC: u32 = 0xc1fc_1fc1;
+
+/// What the packets of a ring have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packet {
+    /// Of the trace.
+    pub(crate) uuid: [u8; 16],
+    pub(crate) stream_id: u32,
+    pub(crate) cpu: u32,
+}
+
+/// What is known of a packet when it is whole.
+pub(super) struct Facts {
+    pub(super) begin: u64,
+    pub(super) end: u64,
+    /// What readers get, in bytes.
+    pub(super) len: u64,
+}
+
+/// What is missing at `pos` to where an event may begin.
+fn pad(pos: u64) -> u64 {
+    pos.wrapping_neg() & ALIGN.wrapping_sub(1)
+}
+
+fn aligned(pos: u64) -> u64 {
+    pos.wrapping_add(pad(pos))
+}
+
+/// The slot at `pos` for an event with fields of `len` bytes.
+#[inline(always)]
+fn event_slot(pos: u64, len: u64) -> Slot {
+    // INVARIANT: The caller reserves it.
+    Slot {
+        pos,
+        len: pad(pos).wrapping_add(EVENT_HEADER).wrapping_add(len),
+    }
+}
+
+impl<R: Rmw> Ring<R> {
+    /// Whether slots are events.
+    #[inline(always)]
+    pub(crate) fn is_records(&self) -> bool {
+        matches!(self.format, Format::Records(_))
+    }
+
+    /// Reserves an event of type `id` with fields of `len` bytes in the current sub-buffer, and writes
+    /// its header. `None`: call [`Ring::reserve_event_slow`]. The ring must be one of RECORDS.
+    ///
+    /// May be called in any context.
+    // Channels do not offer events yet.
+    #[allow(dead_code)]
+    #[inline(always)]
+    pub(crate) fn try_reserve_event(&self, id: u32, len: u64) -> Option<Slot> {
+        nesting_point!(A);
+        let pos = self.head().writer.pos.load(Ordering::Relaxed);
+        // As in `try_reserve()`.
+        let before = self.geo.offset(pos.wrapping_sub(1));
+        let slot = event_slot(pos, len);
+        if len > LONGEST || before.wrapping_add(slot.len) > self.event_room.load(Ordering::Relaxed)
+        {
+            return None;
+        }
+        // Behind the load of the position, before its exchange: so times do not go back.
+        let time = self.clock.read();
+        nesting_point!(B);
+        // ORDERING: reserve:A
+        if !R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(slot.len)) {
+            return None;
+        }
+        // INVARIANT: As in `try_reserve()`.
+        self.begin_event(&slot, id, len, time);
+        nesting_point!(C);
+        Some(slot)
+    }
+
+    /// What a record of `len` bytes takes at `pos`.
+    pub(super) fn slot_at(&self, pos: u64, len: u64) -> Slot {
+        if self.is_records() {
+            event_slot(pos, len)
+        } else {
+            // INVARIANT: The caller reserves it.
+            Slot { pos, len }
+        }
+    }
+
+    /// Where the `len` bytes of a record are to be written.
+    #[inline(always)]
+    pub(crate) fn payload(&self, slot: &Slot, len: u64) -> u64 {
+        if self.is_records() {
+            slot.pos.wrapping_add(slot.len).wrapping_sub(len)
+        } else {
+            slot.pos
+        }
+    }
+
+    /// Writes the header of an event into the slot that was reserved for it.
+    #[inline(always)]
+    pub(super) fn begin_event(&self, slot: &Slot, id: u32, len: u64, time: u64) {
+        let at = aligned(slot.pos);
+        let head = EVENT_HEADER.wrapping_add(at.wrapping_sub(slot.pos));
+        sync::writes(self.address(slot.pos), head as usize);
+        let (pad, event) = (self.address(slot.pos), self.address(at).cast::<u32>());
+        // SAFETY: The slot is the caller's alone. It has room for the header, and 8 bytes from its
+        // start lie in padding and header.
+        unsafe {
+            pad.cast::<u64>().write_unaligned(0);
+            event.cast::<u64>().write_unaligned(time);
+            event.add(2).write_unaligned(id);
+            event.add(3).write_unaligned(len as u32);
+        }
+    }
+
+    /// The hole that a discarded event leaves: it goes from where that began to where the next begins.
+    pub(super) fn event_hole(&self, pos: u64, len: u64) -> hole::Hole {
+        let start = aligned(pos);
+        hole::Hole {
+            start: self.geo.offset(start),
+            len: aligned(pos.wrapping_add(len)).wrapping_sub(start),
+            pad: pad(pos),
+        }
+    }
+
+    /// Where the last event of a whole sub-buffer ends whose last slot ends at `end`: what was discarded
+    /// behind it is padding.
+    pub(super) fn last_event_end(&self, seq: u64, mut end: u64) -> u64 {
+        // The list is in no order, so it is walked again until nothing changes. Mostly that is once, as
+        // the newest is not made a hole but given back.
+        loop {
+            let before = end;
+            // SAFETY: A slot is not opened again before its sub-buffer is delivered.
+            unsafe {
+                self.for_each_hole(seq, |hole| {
+                    if hole.start < end && hole.start.wrapping_add(hole.len) >= end {
+                        end = hole.start.wrapping_sub(hole.pad);
+                    }
+                })
+            };
+            if end == before {
+                return end;
+            }
+        }
+    }
+
+    /// Fills the header of a packet that is not delivered yet.
+    pub(super) fn finish_packet(&self, seq: u64, packet: &Packet, facts: &Facts) {
+        // Only one context at a time delivers.
+        let number = self.packets.load(Ordering::Relaxed);
+        self.packets
+            .store(number.wrapping_add(1), Ordering::Relaxed);
+        let bits = facts.len.wrapping_mul(8);
+        let mut head = [0; PACKET_HEADER as usize];
+        let mut rest = &mut head[..];
+        let mut put = |bytes: &[u8]| {
+            if let Some((here, behind)) =
+                core::mem::take(&mut rest).split_at_mut_checked(bytes.len())
+            {
+                here.copy_from_slice(bytes);
+                rest = behind;
+            }
+        };
+        put(&MAGIC.to_ne_bytes());
+        put(&packet.uuid);
+        put(&packet.stream_id.to_ne_bytes());
+        let words = [bits, bits, facts.begin, facts.end, self.refused(), number];
+        words.iter().for_each(|word| put(&word.to_ne_bytes()));
+        put(&packet.cpu.to_ne_bytes());
+        // SAFETY: The start reserve, which only who delivers writes now, and nobody reads yet.
+        unsafe { self.write_bytes(self.geo.start(seq), &head) };
+    }
+
+    /// Records refused so far, for whatever reason, in the rings before, too.
+    pub(super) fn refused(&self) -> u64 {
+        let lost = self.head().lost.iter();
+        lost.map(|lost| lost.records.load(Ordering::Relaxed)).fold(
+            self.refused_before.load(Ordering::Relaxed),
+            u64::wrapping_add,
+        )
+    }
+
+    /// The number of the packet behind all that there may be in sub-buffers before `end`.
+    pub(super) fn packets_before(&self, end: u64) -> u64 {
+        let mut seq = self.head().deliver.seq.load(Ordering::Relaxed);
+        let mut packets = self.packets.load(Ordering::Relaxed);
+        let end = self.geo.seq(end);
+        while seq < end {
+            packets = packets.wrapping_add(u64::from(!self.is_skipped(seq)));
+            seq = seq.wrapping_add(1);
+        }
+        packets
+    }
+
+    /// When a whole sub-buffer ended: that of a packet was written down by who closed it, as it must not
+    /// be later than when the next began.
+    pub(super) fn end_time(&self, subbuf: &Subbuf) -> u64 {
+        if self.is_records() {
+            subbuf.end.load(Ordering::Relaxed)
+        } else {
+            self.clock.read()
+        }
+    }
+}
