@@ -3,7 +3,8 @@
 //! Any sequence of operations on a ring, beside a model so simple that it cannot be wrong: a list of
 //! records, each with its place and what became of it.
 
-use super::world::{record, Entrance, World, ENDED, STARTED};
+use super::packets::{missing, parse_packets, Packet};
+use super::world::{record, records, Entrance, World, ENDED, STARTED};
 use crate::ring::{
     Cause, Clock, Count, Cursor, Delivery, Geometry, Owner, Reserves, Rmw, Shared, Slot, Spec,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Case {
     pub(crate) global: bool,
     pub(crate) packet: bool,
     pub(crate) whole_only: bool,
+    /// Of events.
+    pub(crate) records: bool,
     /// Hooks fill the reserves.
     pub(crate) marks: bool,
     /// Who decides what may be entered, modulo 3.
@@ -104,6 +107,8 @@ struct Reader {
     next: u64,
     /// Gave up a run before its end.
     gave_up: bool,
+    /// What it has read of a ring of events.
+    packets: Vec<u8>,
 }
 
 impl<R: Rmw> Both<R> {
@@ -123,6 +128,9 @@ impl<R: Rmw> Both<R> {
         let mut spec = Spec::new(geo, case.overwrite, delivery, reserves, Clock::Mono).unwrap();
         if case.whole_only {
             spec = spec.whole_only();
+        }
+        if case.records {
+            spec = records(Geometry::new(2 * size, n).unwrap(), case.overwrite);
         }
         let mut w = World::with_spec(spec);
         w.turns.marks = case.marks;
@@ -148,13 +156,13 @@ impl<R: Rmw> Both<R> {
         let slot = |i: u8, slots: &[Slot]| usize::from(i).checked_rem(slots.len());
         match *op {
             Op::Write(len) => {
-                if let Some(slot) = self.reserve(MIN + u64::from(len)) {
-                    let len = slot.len;
+                let len = MIN + u64::from(len);
+                if let Some(slot) = self.reserve(len) {
                     self.commit(slot, len);
                 }
             }
             Op::Reserve(len) if self.slots.len() < SLOTS => {
-                let len = self.w.discardable_len(MIN + u64::from(len));
+                let len = self.w.discardable_record_len(MIN + u64::from(len));
                 let slot = self.reserve(len);
                 self.slots.extend(slot);
             }
@@ -202,12 +210,12 @@ impl<R: Rmw> Both<R> {
                 assert!(!self.closed);
                 let new = Record {
                     number: self.number,
-                    len: slot.len,
+                    len,
                     committed: false,
                     read: [0; READERS],
                 };
                 self.number += 1;
-                assert_eq!(slot.len, len);
+                assert!(slot.len == len || self.w.is_records());
                 assert!(self.records.insert(slot.pos, new).is_none(), "given twice");
                 Some(slot)
             }
@@ -241,7 +249,7 @@ impl<R: Rmw> Both<R> {
     fn commit(&mut self, slot: Slot, len: u64) {
         let this = self.records.get_mut(&slot.pos).unwrap();
         // What is too short for a hole is committed with the rest.
-        if slot.len - len >= MIN {
+        if slot.len - len >= MIN && !self.w.is_records() {
             this.len = len;
         }
         this.committed = true;
@@ -251,6 +259,9 @@ impl<R: Rmw> Both<R> {
     }
 
     fn read(&mut self, who: usize, max: u64) {
+        if self.w.is_records() {
+            return self.read_packets(who, max);
+        }
         let mut left = max;
         while let Some((at, bytes)) = self.take(who, left) {
             assert!(!bytes.is_empty(), "a run without bytes");
@@ -264,6 +275,53 @@ impl<R: Rmw> Both<R> {
             self.w.publish_consumer(c);
         }
         assert!(left == 0 || !self.w.has_data_after(self.w.consumed_pos(c)));
+    }
+
+    /// Reads up to `max` packets.
+    fn read_packets(&mut self, who: usize, max: u64) {
+        let reader = &mut self.readers[who];
+        let c = &mut reader.cursor;
+        let mut packets = 0;
+        while packets < max && self.w.advance(c) {
+            let (left, before) = (self.w.left_in_packet(c), reader.packets.len());
+            loop {
+                let bytes = self.w.peek(c);
+                let n = bytes.len() as u64;
+                reader.packets.extend_from_slice(bytes);
+                self.w.consume(c, n);
+                if !self.w.mid_run(c) {
+                    break;
+                }
+                assert!(self.w.advance(c));
+            }
+            assert_eq!((reader.packets.len() - before) as u64, left);
+            packets += 1;
+        }
+        if who == 0 {
+            self.w.publish_consumer(c);
+        }
+        assert!(packets == max || !self.w.has_data_after(self.w.consumed_pos(c)));
+    }
+
+    /// Compares the packets a reader has got with the records.
+    fn check_packets(&mut self, who: usize) {
+        let reader = &self.readers[who];
+        let packets: Vec<Packet> = parse_packets(&reader.packets);
+        let bytes: u64 = packets.iter().map(|packet| packet.len - 80).sum();
+        assert_eq!(bytes, reader.cursor.read.bytes);
+        let mut left = self.records.values_mut();
+        for event in packets.iter().flat_map(|packet| &packet.events) {
+            let of = |this: &Record| record(1, this.number, this.len as usize) == event.fields;
+            let this = left.by_ref().find(|this| of(this));
+            let this = this.expect("neither written nor in order");
+            assert!(this.committed);
+            this.read[who] = this.len;
+        }
+        // All that was missed is in gaps; the last packet there was may be missing, too.
+        let all = self.w.totals().produced.records;
+        let read = reader.cursor.read.records;
+        assert!(missing(&packets, 0) <= all - read);
+        assert_eq!(packets.is_empty(), read == 0);
     }
 
     /// The next bytes there are for a reader, up to `max`, and their position.
@@ -335,7 +393,7 @@ impl<R: Rmw> Both<R> {
         let committed = self.committed();
         assert_eq!(stats.produced.records, committed.records);
         // Padding of a sub-buffer that is not whole counts until it is.
-        if self.slots.is_empty() {
+        if self.slots.is_empty() && !self.w.is_records() {
             assert_eq!(stats.produced.bytes, committed.bytes);
         }
         let refused = stats
@@ -353,9 +411,16 @@ impl<R: Rmw> Both<R> {
         }
         self.step(&Op::Close);
         let _ = self.w.flush();
-        let written = self.committed();
+        let mut written = self.committed();
+        if self.w.is_records() {
+            // Headers count, too.
+            written.bytes = self.w.totals().produced.bytes;
+        }
         for who in 0..READERS {
             self.read(who, u64::MAX);
+            if self.w.is_records() {
+                self.check_packets(who);
+            }
             let Reader {
                 cursor, gave_up, ..
             } = &self.readers[who];

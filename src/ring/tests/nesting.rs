@@ -6,7 +6,8 @@
 //! Nesting on one CPU is not what threads do: the inner writer runs to its end before the outer one
 //! goes on. So it is tested by calling.
 
-use super::world::{parse_with_reserves, record, Entrance, World};
+use super::packets::parse_packets;
+use super::world::{parse_with_reserves, record, records, Entrance, World};
 use crate::ring::{Cause, Clock, Cursor, Delivery, Geometry, Owner, Reserves, Slot, Spec};
 use std::cell::RefCell;
 
@@ -77,6 +78,8 @@ struct Kind {
     open: bool,
     reserves: bool,
     whole_only: bool,
+    /// Of events.
+    records: bool,
 }
 
 thread_local! {
@@ -141,8 +144,7 @@ fn for_each_begun(f: impl Fn(&W)) {
 /// Reserves in the ring that is written now, which may change meanwhile.
 fn reserve<'a>(len: u64) -> Option<(&'a W, Slot)> {
     let [old, new] = rings();
-    let slot = old.try_reserve(len).ok_or(Cause::Full);
-    match slot.or_else(|_| old.reserve_slow(len).0) {
+    match old.reserve_uncounted(len) {
         Ok(slot) => Some((old, slot)),
         Err(Cause::Closed) => {
             let retired_at = SCRIPT.with_borrow(|s| s.as_ref().unwrap().retired_at);
@@ -207,6 +209,10 @@ fn ring(kind: Kind) -> W {
     } else {
         Reserves::default()
     };
+    if kind.records {
+        let geo = Geometry::new(256, 2).unwrap();
+        return W::with_spec(records(geo, kind.overwrite));
+    }
     let geo = Geometry::new(64, 2).unwrap();
     let spec = Spec::new(geo, kind.overwrite, Delivery::Bulk, reserves, Clock::Mono).unwrap();
     let mut w = W::with_spec(if kind.whole_only {
@@ -220,7 +226,7 @@ fn ring(kind: Kind) -> W {
     w
 }
 
-fn kinds() -> [Kind; 6] {
+fn kinds() -> [Kind; 8] {
     let plain = Kind::default();
     let overwrite = Kind {
         overwrite: true,
@@ -234,6 +240,10 @@ fn kinds() -> [Kind; 6] {
         reserves: true,
         ..kind
     };
+    let of_events = |kind| Kind {
+        records: true,
+        ..kind
+    };
     let whole_only = Kind {
         whole_only: true,
         ..and_reserves(plain)
@@ -245,7 +255,23 @@ fn kinds() -> [Kind; 6] {
         whole_only,
         and_reserves(plain),
         and_reserves(overwrite),
+        of_events(plain),
+        of_events(overwrite),
     ]
+}
+
+/// Numbers of the records in a stream, and how many bytes of it are no payload.
+fn split(stream: &[u8], kind: Kind) -> (Vec<u32>, usize) {
+    let (records, others) = if kind.records {
+        let packets = parse_packets(stream);
+        let events = packets.iter().flat_map(|packet| &packet.events);
+        let fields: Vec<u8> = events.flat_map(|event| event.fields.clone()).collect();
+        (parse_with_reserves(&fields).0, 80 * packets.len())
+    } else {
+        parse_with_reserves(stream)
+    };
+    assert!(kind.reserves || kind.records || others == 0);
+    (records.into_iter().map(|(_, n)| n).collect(), others)
 }
 
 /// Fills the ring, then writes a record under `steps`, then some more. The number of steps that were
@@ -280,7 +306,7 @@ fn run(start: Start, steps: &[Step]) -> usize {
     perform(Act::Write(8));
     perform(Act::Flush);
     stream.extend(w.read(&mut c, usize::MAX));
-    let in_old = parse_with_reserves(&stream).0.len();
+    let in_old = split(&stream, kind).0.len();
     let retired_at = SCRIPT.with_borrow(|s| s.as_ref().unwrap().retired_at);
     let retired = retired_at.is_some();
     if retired {
@@ -295,16 +321,14 @@ fn run(start: Start, steps: &[Step]) -> usize {
         w.stats(&c)
     };
     let context = || format!("{start:?} {steps:?}");
-    let (records, zeros) = parse_with_reserves(&stream);
-    assert!(kind.reserves || zeros == 0, "{}", context());
-    let mut read: Vec<u32> = records.into_iter().map(|(_, n)| n).collect();
+    let (mut read, no_payload) = split(&stream, kind);
     // What was begun after the end of a ring is in the next.
     let last = script.retired_at.unwrap_or(u32::MAX);
     assert!(read[..in_old].iter().all(|&n| n <= last), "{}", context());
     assert_eq!(stats.read.records, read.len() as u64, "{}", context());
     assert_eq!(
         stats.read.bytes,
-        (stream.len() - zeros) as u64,
+        (stream.len() - no_payload) as u64,
         "{}",
         context()
     );

@@ -22,7 +22,7 @@ fn op() -> impl Strategy<Value = Op> {
 fn case() -> impl Strategy<Value = Case> {
     let reserves = prop_oneof![3 => Just((0, 0, 0)), 1 => any::<(u8, u8, u8)>()];
     let ops = prop::collection::vec(op(), 1..200);
-    let flags = any::<(bool, bool, bool, bool, bool)>();
+    let flags = any::<(bool, bool, bool, bool, bool, bool)>();
     let entrance = prop_oneof![4 => Just(0), 1 => Just(1), 1 => Just(2)];
     (any::<(u8, u8)>(), flags, entrance, reserves, ops).prop_map(
         |(shape, flags, entrance, reserves, ops)| Case {
@@ -32,6 +32,7 @@ fn case() -> impl Strategy<Value = Case> {
             packet: flags.2,
             whole_only: flags.3,
             marks: flags.4,
+            records: flags.5,
             entrance,
             reserves,
             ops,
