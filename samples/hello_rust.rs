@@ -16,7 +16,7 @@ module! {
 }
 
 struct HelloRust {
-    channel: relayfs::Channel,
+    channel: relayfs::OpenChannel,
 }
 
 impl kernel::Module for HelloRust {

@@ -66,7 +66,8 @@ static void take(struct storm_reader *r)
 bool storm_reader_read(struct storm_reader *r, u32 times)
 {
 	while (times--) {
-		ssize_t n = relay_read(r->reader, r->buf + r->have, ROOM + STORM_RECORD - r->have, 0);
+		size_t room = ROOM + STORM_RECORD - r->have;
+		ssize_t n = relay_read(r->reader, r->buf + r->have, room, 0);
 
 		if (n == -EAGAIN)
 			return true;

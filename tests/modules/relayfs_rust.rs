@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The API for clients in Rust, from opening a channel to closing it. Each group of functions is a
+//! test; loading the module runs them all and fails with what failed first. What it says goes to the
+//! kernel log; `rust.sh` reads it.
+
+use kernel::prelude::*;
+use kernel::sync::aref::ARef;
+
+#[path = "../../rust/relayfs.rs"]
+mod relayfs;
+
+use relayfs::{Channel, Clock, Count, Node, Reserves, Watermark, Which};
+
+module! {
+    type: RustTests,
+    name: "relayfs_rust",
+    authors: ["The relayfs developers"],
+    description: "relayfs: tests of the API in Rust",
+    license: "GPL",
+}
+
+/// An error with the place it was found at.
+macro_rules! ensure {
+    ($condition:expr) => {
+        if !$condition {
+            pr_err!("line {}: {}\n", line!(), stringify!($condition));
+            return Err(EBADMSG);
+        }
+    };
+}
+
+/// All there is, from the beginning.
+fn all_of(reader: &mut relayfs::Reader) -> Result<KVec<u8>> {
+    let mut all = KVec::new();
+    let mut part = [0u8; 100];
+    loop {
+        match reader.read(&mut part) {
+            Ok(0) => return Ok(all),
+            Ok(n) => all.extend_from_slice(part.get(..n).ok_or(EINVAL)?, GFP_KERNEL)?,
+            Err(error) if error == EAGAIN => return Ok(all),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn writing() -> Result {
+    let channel = Channel::builder(c"rust/writing").global().open()?;
+    let mut reader = channel.reader(Which::All, false)?;
+    ensure!(reader.is_empty());
+    ensure!(channel.write(b"one ")? == 4);
+    ensure!(channel.write_parts(&[b"t", b"", b"wo "])? == 4);
+    ensure!(channel.write_wait(b"three ", 0)? == 6);
+    let mut slot = channel.reserve(10)?;
+    slot.append(b"fo")?;
+    slot.append(b"ur ")?;
+    ensure!(slot.room() == 5 && &*slot == b"four ");
+    ensure!(slot.append(b"123456") == Err(EMSGSIZE));
+    slot.append(b"five ")?;
+    slot.commit();
+    let mut never = channel.reserve(5)?;
+    never.append(b"never")?;
+    drop(never);
+    ensure!(reader.available()? == 24);
+    ensure!(&*all_of(&mut reader)? == b"one two three four five ");
+    ensure!(reader.is_empty() && reader.lost() == 0 && !reader.is_full());
+
+    let mut timed = [0xffu8; 12];
+    timed[..4].copy_from_slice(b"time");
+    ensure!(channel.write_delta(&timed, 4)? == 12);
+    ensure!(channel.write_delta(&timed, 9) == Err(EINVAL));
+    let read = all_of(&mut reader)?;
+    ensure!(read.len() == 12 && read.starts_with(b"time") && read.ends_with(&[0xff; 4]));
+    let mut last = [0u8; 4];
+    ensure!(channel.read_last(None, &mut last)? == 4 && last == [0xff; 4]);
+
+    let info = channel.info()?;
+    let produced = Count {
+        records: 5,
+        bytes: 36,
+    };
+    ensure!(info.produced() == produced && info.unread() == produced && info.n_buffers() == 1);
+    ensure!(channel.write_parts(&[b"".as_slice(); 9]) == Err(EINVAL));
+    Ok(())
+}
+
+fn attributes() -> Result {
+    let builder = || Channel::builder(c"rust/attributes");
+    ensure!(builder().subbuf_size(4095).open().err() == Some(EINVAL));
+    ensure!(builder().n_subbufs(3).open().err() == Some(EINVAL));
+    ensure!(builder().mode(0o1000).open().err() == Some(EINVAL));
+    ensure!(builder().watermark(Watermark::Percent(101)).open().err() == Some(EINVAL));
+    ensure!(builder().node(Node::Of(1 << 20)).open().err() == Some(EINVAL));
+    ensure!(builder().subbuf_size(1 << 40).open().err() == Some(E2BIG));
+    let all = Reserves {
+        start: 4000,
+        end: 90,
+        channel_start: 6,
+    };
+    ensure!(builder().subbuf_size(4096).reserves(all).open().err() == Some(EINVAL));
+
+    let channel = builder()
+        .subbuf_size(4096)
+        .n_subbufs(4)
+        .no_overwrite()
+        .per_packet()
+        .locking()
+        .clock(Clock::None)
+        .reserves(Reserves {
+            start: 8,
+            end: 8,
+            channel_start: 8,
+        })
+        .watermark(Watermark::Bytes(100))
+        .flush_interval_ms(7)
+        .node(Node::Any)
+        .mode(0o440)
+        .uid(1)
+        .gid(2)
+        .open()?;
+    ensure!(builder().open().err() == Some(EEXIST));
+    let info = channel.info()?;
+    ensure!(info.subbuf_size() == 4096 && info.n_subbufs() == 4 && info.generation() == 0);
+    ensure!(channel.write(&[0; 4073]) == Err(EMSGSIZE));
+    ensure!(
+        channel.info()?.too_big()
+            == Count {
+                records: 1,
+                bytes: 4073
+            }
+    );
+    ensure!(channel.write_delta(&[0; 8], 0) == Err(EINVAL));
+    drop(channel);
+    drop(builder().open()?);
+    drop(Channel::builder_without_files().open()?);
+    Ok(())
+}
+
+fn accounts() -> Result {
+    let channel = Channel::builder(c"rust/accounts")
+        .global()
+        .no_overwrite()
+        .subbuf_size(4096)
+        .n_subbufs(2)
+        .open()?;
+    let mut reader = channel.reader(Which::Global, true)?;
+    let record = [7u8; 1024];
+    let mut written = 0;
+    while channel.write(&record).is_ok() {
+        written += 1;
+    }
+    ensure!(written == 8 && reader.is_full());
+    ensure!(channel.write(&record) == Err(ENOSPC));
+    ensure!(channel.write_wait(&record, 1) == Err(ETIMEDOUT));
+    ensure!(channel.info()?.full().records == 3);
+    ensure!(all_of(&mut reader)?.len() == 8192 && !reader.is_full());
+    ensure!(channel.write(&record)? == 1024);
+    channel.flush();
+    let info = channel.info()?;
+    ensure!(info.read().records == 8 && info.unread().records == 1);
+    ensure!(info.subbufs_produced() == 3 && info.open_files() == 0);
+    channel.reset();
+    ensure!(channel.info()?.overwritten().records == 1 && reader.is_empty());
+    ensure!(channel.cpu_info(Some(0)).err() == Some(ENXIO) && channel.cpu_info(None).is_ok());
+    Ok(())
+}
+
+fn keeping() -> Result {
+    let channel = Channel::builder(c"rust/keeping").open()?;
+    let kept: ARef<Channel> = ARef::from(&*channel);
+    let mut reader = channel.reader(Which::All, false)?;
+    channel.write(b"left")?;
+    drop(channel);
+    ensure!(kept.write(b"too late") == Err(ESHUTDOWN));
+    ensure!(kept.info()?.closed().records == 1);
+    ensure!(&*all_of(&mut reader)? == b"left");
+    ensure!(kept.reader(Which::All, false).err() == Some(ESHUTDOWN));
+    ensure!(kept.realloc(0, 0) == Err(ESHUTDOWN));
+    Ok(())
+}
+
+fn resizing() -> Result {
+    let channel = Channel::builder(c"rust/resizing")
+        .subbuf_size(4096)
+        .n_subbufs(2)
+        .open()?;
+    let mut reader = channel.reader(Which::All, false)?;
+    channel.write(b"before ")?;
+    ensure!(channel.replace() == Err(EAGAIN));
+    ensure!(channel.realloc(8192, 3) == Err(EINVAL));
+    channel.realloc(8192, 8)?;
+    channel.replace()?;
+    channel.write(b"after")?;
+    let info = channel.info()?;
+    ensure!(info.subbuf_size() == 8192 && info.n_subbufs() == 8 && info.generation() == 1);
+    ensure!(&*all_of(&mut reader)? == b"before after");
+    Ok(())
+}
+
+/// A test by its name.
+type Test = (&'static str, fn() -> Result);
+
+const TESTS: &[Test] = &[
+    ("writing", writing),
+    ("attributes", attributes),
+    ("accounts", accounts),
+    ("keeping", keeping),
+    ("resizing", resizing),
+];
+
+struct RustTests;
+
+impl kernel::Module for RustTests {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let mut first = Ok(());
+        for (name, test) in TESTS {
+            let result = test();
+            match result {
+                Ok(()) => pr_info!("{name}: ok\n"),
+                Err(error) => pr_err!("{name}: failed, {error:?}\n"),
+            }
+            first = first.and(result);
+        }
+        first.map(|()| Self)
+    }
+}

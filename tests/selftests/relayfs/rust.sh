@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The API for clients in Rust: the tests are in tests/modules/relayfs_rust.rs, and run as it is loaded.
+
+. "$(dirname "$0")/lib.sh"
+
+test=
+for ko in ./relayfs_rust.ko /t/relayfs_rust.ko; do
+	[ -e $ko ] && test=$ko
+done
+[ "$test" ] || skip_all "no relayfs_rust.ko"
+
+# said NAME: the module's last word about a test
+said() {
+	dmesg | sed -n "s/.*relayfs_rust: $1: //p" | tail -1
+}
+
+insmod $test
+loaded=$?
+names="writing attributes accounts keeping resizing"
+plan 7
+for name in $names; do
+	check "$name" equal "$(said $name)" ok
+done
+check "it is loaded" equal $loaded 0
+rmmod relayfs_rust 2>/dev/null
+check "no file is left" test ! -e $MOUNT/rust
+[ $failures = 0 ] || dmesg | grep relayfs_rust | tail -20 | sed 's/^/# /'
+finish
