@@ -13,7 +13,7 @@ mod owner;
 pub(crate) use self::nested::at;
 
 use super::world::World;
-use crate::ring::{Cursor, Rmw};
+use crate::ring::{Cause, Cursor, Rmw};
 use loom::{
     model::Builder,
     thread::{self, JoinHandle},
@@ -77,6 +77,43 @@ fn numbers(stream: &[u8]) -> Vec<u8> {
 /// Reads all there is now, as records of two bytes.
 fn read<R: Rmw>(w: &World<R>, c: &mut Cursor) -> Vec<u8> {
     numbers(&w.read(c, usize::MAX))
+}
+
+/// Writes a record with this number to the ring that takes it. Whether one did.
+fn write_either<R: Rmw>([old, new]: &[Arc<World<R>>; 2], number: u8) -> bool {
+    match old.write(&[number; 2]) {
+        Err(Cause::Closed) => new.write(&[number; 2]).is_ok(),
+        other => other.is_ok(),
+    }
+}
+
+/// Ends one ring and begins the other.
+fn change<R: Rmw>([old, new]: &[Arc<World<R>>; 2]) {
+    let _ = old.retire(|end| new.start_at(end));
+}
+
+/// Reads all there is now in a ring and, if that will be all, in the next.
+fn read_either<R: Rmw>([old, new]: &[Arc<World<R>>; 2], at: &mut [Cursor; 2]) -> Vec<u8> {
+    let mut got = read(old, &mut at[0]);
+    if old.is_drained(&at[0]) {
+        got.extend(read(new, &mut at[1]));
+    }
+    got
+}
+
+/// Ends a model that has written `written` records of two bytes and changed the ring.
+fn settle_either<R: Rmw>(
+    rings: &[Arc<World<R>>; 2],
+    at: &mut [Cursor; 2],
+    mut got: Vec<u8>,
+    written: u64,
+) -> Vec<u8> {
+    got.extend(read_either(rings, at));
+    assert!(rings[0].is_drained(&at[0]));
+    let s = rings[0].stats(&at[0]).plus(&rings[1].stats(&at[1]));
+    assert_eq!((s.produced.records, s.unread().records), (written, 0));
+    assert_eq!(s.read.records, got.len() as u64);
+    got
 }
 
 /// Ends a model that has written `written` records of two bytes: reads those that `c`, which has

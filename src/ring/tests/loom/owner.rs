@@ -2,7 +2,9 @@
 
 //! One writer, which changes words without a LOCK prefix, and readers elsewhere.
 
-use super::super::world::{ENDED, STARTED};
+use super::super::packets::parse_packets;
+use super::super::world::{records, ENDED, STARTED};
+use super::{change, read_either, settle_either, write_either};
 use super::{outcomes, read, ring, settle, spawn, write, World};
 use crate::ring::{sync::Ordering::Relaxed, Cause, Clock, Cursor, Delivery, Geometry};
 use crate::ring::{Owner, Reserves, Spec};
@@ -188,6 +190,48 @@ fn reserves_are_filled_before_they_are_read() {
     let parts = [vec![], vec![STARTED, 1], vec![STARTED, 1, ENDED]];
     assert_eq!(reserves_read(false), parts.into());
     assert_eq!(reserves_read(true), [vec![], vec![ENDED, 1, ENDED]].into());
+}
+
+#[test]
+fn a_ring_is_changed_beside_a_reader() {
+    for overwrite in [false, true] {
+        let first = outcomes(2, move || {
+            let rings = [(), ()].map(|()| ring::<Owner>(4, overwrite));
+            let (ours, mut at) = (rings.clone(), <[Cursor; 2]>::default());
+            let writer = spawn(&rings[0], move |_| {
+                assert!(write_either(&ours, 1));
+                change(&ours);
+                assert!(write_either(&ours, 2));
+            });
+            let first = read_either(&rings, &mut at);
+            writer.join().unwrap();
+            let all = settle_either(&rings, &mut at, first.clone(), 2);
+            assert_eq!(all, [1, 2]);
+            first
+        });
+        assert_eq!(first, [vec![], vec![1], vec![1, 2]].into());
+    }
+}
+
+#[test]
+fn a_packet_and_its_reader() {
+    let seen = outcomes(2, || {
+        let geo = Geometry::new(128, 2).unwrap();
+        let w = Arc::new(World::<Owner>::with_spec(records(geo, true)));
+        let mut c = Cursor::default();
+        let writer = spawn(&w, |w| {
+            let lost = w.reserve_event(1, 0).unwrap();
+            let _ = w.event(&[1]).unwrap();
+            let _ = w.discard(lost);
+            let _ = w.flush();
+        });
+        let first = parse_packets(&w.read(&mut c, usize::MAX)).len();
+        writer.join().unwrap();
+        let rest = parse_packets(&w.read(&mut c, usize::MAX)).len();
+        assert_eq!(first + rest, 1);
+        first
+    });
+    assert_eq!(seen, [0, 1].into());
 }
 
 #[test]
