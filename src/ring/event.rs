@@ -207,7 +207,9 @@ impl<R: Rmw> Ring<R> {
 
     /// The number of the packet behind all that there may be in sub-buffers before `end`.
     pub(super) fn packets_before(&self, end: u64) -> u64 {
-        let mut seq = self.head().deliver.seq.load(Ordering::Relaxed);
+        // One that is delivered just now may be counted twice, but none is left out.
+        // ORDERING: deliver:B
+        let mut seq = self.head().deliver.seq.load(Ordering::Acquire);
         let mut packets = self.packets.load(Ordering::Relaxed);
         let end = self.geo.seq(end);
         while seq < end {
