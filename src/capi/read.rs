@@ -27,11 +27,17 @@ unsafe fn add(chan: *mut local::rchan, cpu: u32, purpose: Purpose) -> *mut local
     // SAFETY: As the caller promises.
     let channel = unsafe { ArcBorrow::from_raw(chan.cast::<Channel>().cast_const()) };
     let channel = Arc::from(channel);
-    let buffer = match cpu {
-        local::RELAY_CPU_ALL if purpose != Purpose::Report => Ok(None),
-        cpu => channel.buffer_of(cpu).cloned().map(Some).ok_or(ENXIO),
+    let reader = match cpu {
+        local::RELAY_CPU_ALL if purpose != Purpose::Report => {
+            let all = channel.inbound().cloned().unwrap_or(channel);
+            Reader::new(all, None, purpose)
+        }
+        cpu => {
+            let buffer = channel.buffer_of(cpu).cloned().ok_or(ENXIO);
+            buffer.and_then(|buffer| Reader::new(channel, Some(buffer), purpose))
+        }
     };
-    match buffer.and_then(|buffer| Reader::new(channel, buffer, purpose)) {
+    match reader {
         // SAFETY: It is not moved before it is dropped, by `relayfs_remove_reader()`.
         Ok(reader) => KBox::into_raw(unsafe { Pin::into_inner_unchecked(reader) }).cast(),
         Err(error) => error.to_ptr(),

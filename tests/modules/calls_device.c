@@ -29,6 +29,7 @@ static int do_open(struct session *s, struct calls_open *o)
 		.watermark = o->watermark,
 		.watermark_unit = o->watermark_unit,
 		.node = o->node,
+		.mode = o->mode,
 		.private_data = s,
 	};
 	struct rchan *chan;

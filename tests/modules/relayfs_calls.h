@@ -18,7 +18,7 @@ struct calls_open {
 	__u32 watermark_unit;
 	__u32 node;
 	__u32 id;		/* out */
-	__u32 pad;
+	__u32 mode;
 };
 
 enum calls_op {

@@ -458,4 +458,39 @@ TEST_F(readers, all_buffers_in_order_of_time)
 	EXPECT_EQ(sum_().read.records, 12);
 }
 
+TEST_F(readers, what_users_write_to_a_duplex_channel)
+{
+	int id = calls_open(self->dev, "duplex", (struct calls_open){
+		.subbuf_size = SUBBUF, .n_subbufs = N, .flags = variant->flags | RELAY_DUPLEX,
+		.mode = 0666 });
+	int all = reader_add(self->dev, id, RELAY_CPU_ALL, 0);
+	int one = reader_add(self->dev, id, self->cpu, 0);
+	int fd = file_open("duplex", O_RDWR | O_NONBLOCK);
+
+	ASSERT_GE(id, 0);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(calls_write(self->dev, id, out, 100), 100);
+	EXPECT_EQ(write(fd, out + 200, 50), 50);
+	/* Each side has what the other wrote. */
+	EXPECT_EQ(reader_read(self->dev, all, in, sizeof(in), 0), 50);
+	EXPECT_EQ(memcmp(in, out + 200, 50), 0);
+	EXPECT_EQ(reader_read(self->dev, one, in, sizeof(in), 0), 100);
+	EXPECT_EQ(read(fd, in, sizeof(in)), 100);
+	EXPECT_EQ(memcmp(in, out, 100), 0);
+	/* What is consumed makes room for users. */
+	EXPECT_EQ(consume_bytes(self->dev, all, 50), 0);
+	for (int i = 0; i < N; i++)
+		EXPECT_EQ(write(fd, out, SUBBUF), i < N - 1 ? SUBBUF : -1);
+	EXPECT_EQ(errno, EAGAIN);
+	EXPECT_EQ(is_full(self->dev, all), 1);
+	EXPECT_EQ(reader_read(self->dev, all, in, SUBBUF, 0), SUBBUF);
+	EXPECT_EQ(write(fd, out, SUBBUF), -1);
+	EXPECT_EQ(consume_subbufs(self->dev, all, 2), 0);
+	EXPECT_EQ(write(fd, out, SUBBUF), SUBBUF);
+	EXPECT_EQ(calls(self->dev, CALLS_CLOSE, id), 0);
+	EXPECT_EQ(reader_read(self->dev, all, in, sizeof(in), 1), (N - 1) * SUBBUF);
+	EXPECT_EQ(reader_read(self->dev, all, in, sizeof(in), 1), 0);
+	close(fd);
+}
+
 TEST_HARNESS_MAIN
