@@ -65,7 +65,7 @@ impl Buffer {
         self.drain(at, &mut at.place.lock(), to, false)
     }
 
-    /// Copies from `place` on: all there is, or the rest of one run.
+    /// Copies from `place` on: all there is, or the rest of one run. Of packets only whole ones.
     fn drain(
         &self,
         at: &Position,
@@ -74,24 +74,38 @@ impl Buffer {
         one_run: bool,
     ) -> Result<Outcome> {
         let mut store = self.enter(place);
-        let (mut copied, mut fault) = (0usize, false);
-        while !to.is_empty() && !fault && self.advance(at, place, &mut store) {
+        let (mut copied, mut error) = (0usize, None);
+        while !to.is_empty() {
+            let inside = store.ring().mid_run(&place.cursor);
+            if !self.advance(at, place, &mut store) {
+                break;
+            }
             let (ring, c) = (store.ring(), &mut place.cursor);
+            if ring.is_records() && ring.left_in_packet(c) > to.len() as u64 {
+                if !inside {
+                    ring.detach(c);
+                }
+                error = Some(EMSGSIZE);
+                break;
+            }
             let bytes = ring.peek(c);
             let wanted = bytes.len().min(to.len());
             let n = to.copy_to_iter(bytes);
             ring.consume(c, n as u64);
             copied = copied.wrapping_add(n);
-            fault = n < wanted;
+            if n < wanted {
+                error = Some(EFAULT);
+                break;
+            }
             if one_run && !ring.mid_run(c) {
                 break;
             }
         }
         self.leave(at, place, store);
         place.taken = place.taken.wrapping_add(copied as u64);
-        match (copied, fault) {
-            (0, true) => Err(EFAULT),
-            (0, false) if !to.is_empty() => Ok(Outcome::Nothing),
+        match (copied, error) {
+            (0, Some(error)) => Err(error),
+            (0, None) if !to.is_empty() => Ok(Outcome::Nothing),
             (n, _) => Ok(Outcome::Copied(n)),
         }
     }

@@ -274,20 +274,22 @@ impl Descriptor {
         })
     }
 
-    /// How many of the next `most` bytes there are, waiting for some if `wait`.
+    /// How many bytes a read of `most` would find, waiting for some if `wait`.
     pub(super) fn look(&self, most: usize, wait: Wait) -> Result<usize> {
-        self.wait_until(wait, || match self.available() {
+        self.wait_until(wait, || match self.available(most as u64) {
+            // Then it is a packet that is longer.
+            0 if self.available(u64::MAX) != 0 => Err(EMSGSIZE),
             0 => Ok(Outcome::Nothing),
-            n => Ok(Outcome::Copied(most.min(n as usize))),
+            n => Ok(Outcome::Copied(n as usize)),
         })
     }
 
-    /// How many bytes there are to read.
-    pub(super) fn available(&self) -> u64 {
+    /// How many bytes, at most `most`, there are to read.
+    pub(super) fn available(&self, most: u64) -> u64 {
         let mut sum = 0u64;
         self.any_position(|buffer, at| {
-            sum = sum.wrapping_add(buffer.available(at));
-            false
+            sum = sum.wrapping_add(buffer.available(at, most.wrapping_sub(sum)));
+            sum == most
         });
         sum
     }

@@ -119,7 +119,7 @@ impl Reader {
 
     /// How many bytes there are to read.
     pub(crate) fn available(&self) -> u64 {
-        self.descriptor.available()
+        self.descriptor.available(u64::MAX)
     }
 
     /// How many records it missed.

@@ -39,19 +39,14 @@ impl Channel {
             };
             let number = buffer.number();
             let mut place = at.place.lock();
-            match buffer.drain(at, &mut place, to, true) {
+            let outcome = buffer.drain(at, &mut place, to, true);
+            merge.keep_turn(number, at);
+            match outcome {
                 Ok(Outcome::Copied(n)) => copied = n.wrapping_add(copied),
                 Ok(Outcome::Nothing) => {}
-                Err(error) if copied == 0 => {
-                    merge.current = Some(number);
-                    return Err(error);
-                }
-                Err(_) => {
-                    merge.current = Some(number);
-                    break;
-                }
+                Err(error) if copied == 0 => return Err(error),
+                Err(_) => break,
             }
-            merge.keep_turn(number, at);
         }
         if copied == 0 && !to.is_empty() {
             return Ok(Outcome::Nothing);

@@ -44,7 +44,7 @@ impl Amount {
     }
 }
 
-/// How far to go.
+/// How far to go. Of packets only over whole ones.
 #[derive(Clone, Copy)]
 pub(super) struct Until {
     /// Not beyond this position.
@@ -79,10 +79,14 @@ impl Buffer {
             // The step may have gone over the end of a sub-buffer.
             walked.to = mark;
             walked.over.subbufs = place.cursor.ended;
+            let ring = store.ring();
             let wanted = match until.unit {
                 Unit::Bytes => left(walked.over),
                 Unit::Subbufs => u64::MAX,
             };
+            if ring.is_records() && ring.left_in_packet(&place.cursor) > wanted {
+                break;
+            }
             let n = (store.ring().peek(&place.cursor).len() as u64)
                 .min(until.pos.wrapping_sub(mark.pos))
                 .min(wanted);
@@ -114,9 +118,16 @@ impl Buffer {
         self.walk(from, until).over
     }
 
-    /// How many bytes reads at `at` would find, if they went on to where writers are now.
-    pub(super) fn available(&self, at: &Position) -> u64 {
-        self.amount(at.mark(), self.written_pos()).get(Unit::Bytes)
+    /// How many bytes, at most `most`, reads at `at` would find, if they went on to where writers are
+    /// now.
+    pub(super) fn available(&self, at: &Position, most: u64) -> u64 {
+        let until = Until {
+            pos: self.written_pos(),
+            most,
+            unit: Unit::Bytes,
+            one_run: false,
+        };
+        self.walk(at.mark(), until).over.get(Unit::Bytes)
     }
 
     /// Consumes all before `pos`, as if it were read.

@@ -197,7 +197,6 @@ impl<R: Rmw> Ring<R> {
 
     /// How many bytes the run the cursor is in still has, of a ring of events: of the packet, if it is
     /// at its beginning.
-    #[allow(dead_code)]
     pub(crate) fn left_in_packet(&self, c: &Cursor) -> u64 {
         c.left_before_end()
     }

@@ -139,6 +139,24 @@ TEST_F(readers, sub_buffers_that_were_read_are_consumed)
 	EXPECT_EQ(sum_().read.bytes, 16000);
 }
 
+TEST_F(readers, a_sub_buffer_that_ends_after_all_of_it_was_read)
+{
+	int reader = reader_add(self->dev, self->id, self->cpu, 0);
+
+	ASSERT_GE(reader, 0);
+	put_(0, 100);
+	EXPECT_EQ(reader_read(self->dev, reader, in, 100, 0), 100);
+	EXPECT_EQ(consume_bytes(self->dev, reader, 100), 0);
+	EXPECT_EQ(calls(self->dev, CALLS_FLUSH, self->id), 0);
+	put_(100, 50);
+	EXPECT_EQ(reader_read(self->dev, reader, in, 50, 0), 50);
+	EXPECT_EQ(consume_subbufs(self->dev, reader, 1), 0);
+	EXPECT_EQ(sum_().read.bytes, 100);
+	EXPECT_EQ(sum_().subbufs_consumed, 1);
+	EXPECT_EQ(consume_bytes(self->dev, reader, 50), 0);
+	EXPECT_EQ(sum_().read.bytes, 150);
+}
+
 TEST_F(readers, without_a_buffer_it_only_counts)
 {
 	int reader = reader_add(self->dev, self->id, self->cpu, 1);
