@@ -128,7 +128,7 @@ static inline ssize_t relay_read(struct rchan_reader *reader, void *buf, size_t 
  * @count: how many bytes at most
  *
  * Consumes nothing, and does not care what was consumed. May begin in the middle of a record. What
- * is in the current sub-buffer is left out if a writer is in the middle of a record there just then.
+ * is in the current sub-buffer is left out if a writer is in the middle of a record there.
  * Works after relay_close(), too.
  *
  * Context: process; sleeps.
