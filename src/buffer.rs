@@ -18,7 +18,7 @@ mod store;
 mod stores;
 
 pub(crate) use bell::Bell;
-pub(crate) use store::{page_count, Store};
+pub(crate) use store::{page_count, Store, Turns};
 use stores::Stores;
 
 /// What tells apart the buffers of a channel.
@@ -172,6 +172,11 @@ impl Buffer {
     /// Tells waiting readers of what there is, whatever their watermark. Any context but NMI.
     pub(crate) fn urge(&self) {
         self.bell.urge(|from| self.has_data_after(from));
+    }
+
+    /// Whether there is something that has to be settled first. Any context but NMI.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.with_current(Store::is_pending)
     }
 
     /// Wakes pollers if there is something for them. Says whether somebody goes on waiting, or has

@@ -35,7 +35,7 @@ mod write;
 use buffers::Buffers;
 pub(crate) use config::MAX_FLUSH_MS;
 use config::{Config, Usage};
-pub(crate) use flush::show_partial;
+pub(crate) use flush::{on_owner, show_partial};
 use resize::{Present, Resizer};
 pub(crate) use write::Reserved;
 

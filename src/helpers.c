@@ -3,10 +3,12 @@
 
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
+#include <linux/irqflags.h>
 #include <linux/namei.h>
 #include <linux/nodemask.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/spinlock.h>
@@ -21,6 +23,16 @@ struct page *relayfs_helper_alloc_page(int node)
 {
 	return alloc_pages_node(node, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN |
 				__GFP_RETRY_MAYFAIL, 0);
+}
+
+/* 0: a task, 1: a soft interrupt, 2: a hard one, 3: an NMI. */
+unsigned int relayfs_helper_context_level(void)
+{
+	if (in_nmi())
+		return 3;
+	if (in_hardirq())
+		return 2;
+	return in_serving_softirq() ? 1 : 0;
 }
 
 bool relayfs_helper_cpu_online(unsigned int cpu)
@@ -48,6 +60,11 @@ struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name)
 	return lookup_noperm_positive_unlocked(&QSTR(name), parent);
 }
 
+bool relayfs_helper_irqs_disabled(void)
+{
+	return irqs_disabled();
+}
+
 void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t func)
 {
 	INIT_DELAYED_WORK(work, func);
@@ -68,6 +85,12 @@ bool relayfs_helper_may_go_on(void)
 void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay)
 {
 	mod_delayed_work(system_dfl_wq, work, delay);
+}
+
+/* Whether this is a task that may sleep, as far as one can know. */
+bool relayfs_helper_may_sleep(void)
+{
+	return preemptible() && !in_interrupt();
 }
 
 bool relayfs_helper_node_online(unsigned int node)
@@ -103,6 +126,11 @@ void relayfs_helper_raw_spin_lock_init(raw_spinlock_t *lock)
 void relayfs_helper_raw_spin_unlock(raw_spinlock_t *lock)
 {
 	raw_spin_unlock(lock);
+}
+
+void relayfs_helper_synchronize_rcu_tasks(void)
+{
+	synchronize_rcu_tasks();
 }
 
 void *relayfs_helper_this_cpu_ptr(unsigned long slots)

@@ -78,6 +78,11 @@ impl<T> PerCpu<T> {
         })
     }
 
+    /// The allocation, for C.
+    pub(crate) fn as_ptr(&self) -> *mut *const T {
+        self.slots.as_ptr()
+    }
+
     /// Sets the pointer of `cpu`, which finds what it points to as it is now, or later.
     ///
     /// # Safety

@@ -14,6 +14,7 @@
 //! * [`handles`]: numbers that clients hold.
 //! * [`vfs`]: mount, directories, files, mappings.
 //! * [`capi`]: what C clients call.
+//! * [`compat`]: the kernel's own relay interface, on top of all that.
 
 use kernel::prelude::*;
 
@@ -22,6 +23,7 @@ mod buffer;
 mod callbacks;
 mod capi;
 mod channel;
+mod compat;
 mod handles;
 mod kind;
 mod lock;
@@ -45,6 +47,7 @@ module! {
 
 struct Relayfs {
     _filesystem: vfs::Registration,
+    _compat: compat::Registration,
     _hotplug: channel::hotplug::Registration,
 }
 
@@ -53,6 +56,7 @@ impl kernel::Module for Relayfs {
         memory::init();
         Ok(Self {
             _hotplug: channel::hotplug::Registration::new()?,
+            _compat: compat::Registration::new(module)?,
             _filesystem: vfs::Registration::new(module)?,
         })
     }

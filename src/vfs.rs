@@ -17,7 +17,8 @@ mod mmap;
 mod superblock;
 mod tree;
 
-pub(crate) use self::foreign::{data as file_data, forget as forget_file_data};
+pub(crate) use self::file::begin;
+pub(crate) use self::foreign::{data as file_data, forget as forget_file_data, FileOperations};
 pub(crate) use self::tree::{check_path, Files};
 
 use kernel::bindings;

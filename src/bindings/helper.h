@@ -27,14 +27,17 @@ static const unsigned int RELAYFS_FMODE_CAN_WRITE = (__force unsigned int)FMODE_
 static const unsigned int RELAYFS_EPOLLET = (__force unsigned int)EPOLLET;
 
 struct page *relayfs_helper_alloc_page(int node);
+unsigned int relayfs_helper_context_level(void);
 bool relayfs_helper_cpu_online(unsigned int cpu);
 bool relayfs_helper_cpu_possible(unsigned int cpu);
 int relayfs_helper_cpu_to_node(unsigned int cpu);
 bool relayfs_helper_in_nmi(void);
+bool relayfs_helper_irqs_disabled(void);
 struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name);
 void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);
 int relayfs_helper_locked_down(void);
 bool relayfs_helper_may_go_on(void);
+bool relayfs_helper_may_sleep(void);
 void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay);
 bool relayfs_helper_node_online(unsigned int node);
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu);
@@ -43,6 +46,7 @@ void relayfs_helper_preempt_enable(void);
 void relayfs_helper_raw_spin_lock(raw_spinlock_t *lock);
 void relayfs_helper_raw_spin_lock_init(raw_spinlock_t *lock);
 void relayfs_helper_raw_spin_unlock(raw_spinlock_t *lock);
+void relayfs_helper_synchronize_rcu_tasks(void);
 void *relayfs_helper_this_cpu_ptr(unsigned long slots);
 void *relayfs_helper_vmap(struct page **pages, unsigned int count);
 bool relayfs_helper_wq_has_sleeper(struct wait_queue_head *wq);

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use kernel::interrupt::LocalInterruptDisabled;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
-use kernel::sync::Arc;
+use kernel::sync::{Arc, SetOnce};
 
 /// A ring with its memory.
 ///
@@ -40,6 +40,20 @@ pub(crate) struct Store {
     /// Mappings of all of it.
     mapped: AtomicUsize,
     bell: Arc<Bell>,
+    turns: SetOnce<Arc<dyn Turns>>,
+}
+
+/// What a store's owner does at the turns of its sub-buffers, as [`Hooks`], and with what it has not
+/// committed yet.
+pub(crate) trait Turns: Send + Sync {
+    /// Whether the next sub-buffer may be entered.
+    fn may_enter(&self, store: &Store) -> bool;
+    fn opened(&self, store: &Store, opened: &Opened);
+    fn whole(&self, store: &Store, whole: &Whole);
+    /// Whether there is something for readers that has to be settled first. Any context.
+    fn is_pending(&self) -> bool;
+    /// Settles that. Process context; sleeps.
+    fn settle(&self, store: &Store);
 }
 
 /// Bytes of meta pages in front of the data.
@@ -106,9 +120,28 @@ impl Store {
                 next: AtomicPtr::new(core::ptr::null_mut()),
                 mapped: AtomicUsize::new(0),
                 bell,
+                turns: SetOnce::new(),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Says who is to be asked at the turns. Once, before anybody writes.
+    pub(crate) fn set_turns(&self, turns: Arc<dyn Turns>) {
+        self.turns.populate(turns);
+    }
+
+    /// Whether its owner has something for readers that has to be settled first.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.turns.as_ref().is_some_and(|turns| turns.is_pending())
+    }
+
+    /// Settles that. Process context; sleeps.
+    pub(crate) fn settle(&self) {
+        match self.turns.as_ref() {
+            Some(turns) if turns.is_pending() => turns.settle(self),
+            _ => {}
+        }
     }
 
     #[inline(always)]
@@ -245,7 +278,7 @@ impl Store {
 
     /// Whether there is something that reads find only after a switch.
     pub(crate) fn holds_back(&self) -> bool {
-        self.ring.is_whole_only() && self.ring.needs_flush()
+        (self.ring.is_whole_only() && self.ring.needs_flush()) || self.is_pending()
     }
 
     /// All of it is mapped once more.
@@ -269,8 +302,24 @@ impl Store {
     }
 }
 
-/// Nothing is to be done at the turns of its sub-buffers.
+/// Nothing is to be done at the turns of its sub-buffers unless its owner says so.
 impl Hooks for Store {
-    fn opened(&self, _: &Opened) {}
-    fn whole(&self, _: &Whole) {}
+    fn may_enter(&self, _seq: u64, full: bool) -> bool {
+        match self.turns.as_ref() {
+            Some(turns) => turns.may_enter(self),
+            None => !full,
+        }
+    }
+
+    fn opened(&self, opened: &Opened) {
+        if let Some(turns) = self.turns.as_ref() {
+            turns.opened(self, opened);
+        }
+    }
+
+    fn whole(&self, whole: &Whole) {
+        if let Some(turns) = self.turns.as_ref() {
+            turns.whole(self, whole);
+        }
+    }
 }

@@ -34,10 +34,11 @@ impl Channel {
     }
 }
 
-/// Ends a sub-buffer of which those who read at intervals would otherwise see nothing. Process context,
-/// interrupts on.
+/// Shows those who read at intervals what they would otherwise not see: of a sub-buffer that has not
+/// ended, or that its owner has not settled. Process context, interrupts on.
 pub(crate) fn show_partial(buffer: &Buffer) {
     let store = buffer.current();
+    store.settle();
     if store.holds_back() {
         on_owner(&store, Store::switch_here);
     }
@@ -64,7 +65,7 @@ impl Drop for CpusLocked {
 
 /// Does `run` on the CPU whose store it is, or here if that is not running: then nobody writes the
 /// store.
-pub(super) fn on_owner(store: &Store, run: fn(&Store)) {
+pub(crate) fn on_owner(store: &Store, run: impl Fn(&Store)) {
     match store.cpu() {
         None => run(store),
         cpu => on_cpu(cpu, &CpusLocked::new(), &|| run(store)),

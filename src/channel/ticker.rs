@@ -94,6 +94,7 @@ impl Ticker {
     fn switch(&self) {
         for buffer in self.buffers.iter() {
             let store = buffer.current();
+            store.settle();
             if store.needs_switch() {
                 on_owner(&store, Store::switch_here);
             }

@@ -215,7 +215,7 @@ impl Channel {
     /// Counts a record that was not written. The errno its writer gets.
     #[cold]
     #[inline(never)]
-    pub(super) fn refuse(&self, pinned: &Pinned, cause: Cause, len: usize) -> Error {
+    pub(crate) fn refuse(&self, pinned: &Pinned, cause: Cause, len: usize) -> Error {
         match self.here.here(pinned) {
             Some(store) => match store.kind() {
                 // Atomic on its own, as no lock can be taken to count a refusal of an NMI.

@@ -308,7 +308,15 @@ impl Descriptor {
             match attempt()? {
                 Outcome::Copied(n) => return Ok(n),
                 Outcome::Nothing if closed => return Ok(0),
-                Outcome::Nothing => wait.may_go_on()?,
+                Outcome::Nothing => {
+                    if let Err(error) = wait.may_go_on() {
+                        if self.any(Buffer::is_pending) {
+                            // There may be something when the caller comes again.
+                            self.channel.ticker.arm(self.flush_interval());
+                        }
+                        return Err(error);
+                    }
+                }
             }
             let interval = msecs_to_jiffies(self.flush_interval());
             let mut hidden = false;

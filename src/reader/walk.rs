@@ -131,7 +131,7 @@ impl Buffer {
     }
 
     /// Consumes all before `pos`, as if it were read.
-    pub(super) fn consume_to(&self, pos: u64) {
+    pub(crate) fn consume_to(&self, pos: u64) {
         let at = &self.consumer;
         let mut place = at.place.lock();
         let mut store = self.enter(&mut place);

@@ -144,6 +144,8 @@ pub(crate) struct Ring<R> {
     reserves: Reserves,
     /// Readers take no part of a sub-buffer.
     whole_only: bool,
+    /// Bytes of a sub-buffer that are used; what is behind them counts as padding.
+    limit: u64,
     /// Sub-buffers with a lower sequence number were thrown away by a reset.
     first: AtomicU64,
     /// Number of the sub-buffer with which it follows another ring, plus 1.
@@ -197,6 +199,7 @@ impl<R: Rmw> Ring<R> {
             clock: spec.clock,
             reserves: spec.reserves,
             whole_only: spec.whole_only,
+            limit: spec.limit,
             first: AtomicU64::new(0),
             continued: AtomicU64::new(0),
             channel_start: AtomicU64::new(0),
@@ -221,6 +224,7 @@ impl<R: Rmw> Ring<R> {
             clock: self.clock,
             whole_only: self.whole_only,
             format: self.format,
+            limit: self.limit,
         }
     }
 
@@ -261,11 +265,10 @@ impl<R: Rmw> Ring<R> {
         self.geo.start(self.geo.seq(pos.wrapping_add(last)))
     }
 
-    /// Bytes of a sub-buffer before its end reserve.
-    fn usable(&self) -> u64 {
+    /// Bytes of a sub-buffer before its end reserve, or before what is not used.
+    pub(crate) fn usable(&self) -> u64 {
         let spare = if self.is_records() { SPARE } else { 0 };
-        self.geo
-            .subbuf_size()
+        self.limit
             .wrapping_sub(self.reserves.end.into())
             .wrapping_sub(spare)
     }
@@ -298,6 +301,17 @@ impl<R: Rmw> Ring<R> {
     /// Where the next record will be reserved.
     pub(crate) fn written_pos(&self) -> u64 {
         self.pos(Ordering::Acquire)
+    }
+
+    /// How far the consumer has come, as it has published it.
+    pub(crate) fn consumer_pos(&self) -> u64 {
+        // ORDERING: consume:B
+        self.head().consumer.pos.load(Ordering::Acquire)
+    }
+
+    /// Whether readers may have seen sub-buffer `seq` as delivered.
+    pub(crate) fn is_delivered(&self, seq: u64) -> bool {
+        self.head().deliver.seq.load(Ordering::Relaxed) > seq
     }
 
     /// Publishes how far the consumer has come, and what it has read and missed.

@@ -38,7 +38,8 @@ pub(crate) struct Reserves {
 ///
 /// # Invariants
 ///
-/// The reserves together are shorter than a sub-buffer.
+/// The reserves together are shorter than `limit`, and that is at most a sub-buffer; less only if there
+/// is no end reserve.
 #[derive(Clone, Copy)]
 pub(crate) struct Spec {
     pub(super) geo: Geometry,
@@ -48,6 +49,8 @@ pub(crate) struct Spec {
     pub(super) clock: Clock,
     pub(super) whole_only: bool,
     pub(super) format: Format,
+    /// Bytes of a sub-buffer that are used, the reserves included.
+    pub(super) limit: u64,
 }
 
 impl Spec {
@@ -70,7 +73,22 @@ impl Spec {
             clock,
             whole_only: false,
             format: Format::Raw,
+            limit: geo.subbuf_size(),
         })
+    }
+
+    /// The same, but of each sub-buffer only `limit` bytes are used, the start reserves included.
+    /// `None`: those leave no room, there is an end reserve, or it is more than a sub-buffer.
+    pub(crate) fn limited_to(self, limit: u64) -> Option<Self> {
+        let Reserves {
+            start,
+            end,
+            channel_start,
+        } = self.reserves;
+        let starts = u64::from(start).wrapping_add(channel_start.into());
+        // INVARIANT: Just checked.
+        (end == 0 && starts < limit && limit <= self.geo.subbuf_size())
+            .then_some(Self { limit, ..self })
     }
 
     /// The same, but of events; readers take whole packets. `None`: there are reserves, no clock, or no
@@ -110,7 +128,6 @@ impl Spec {
 
     /// The same, but readers take no part of a sub-buffer before that has ended: what is in its
     /// reserves is not fixed until then.
-    #[allow(dead_code)]
     pub(crate) fn whole_only(self) -> Self {
         Self {
             whole_only: true,
@@ -138,6 +155,7 @@ impl Spec {
         Some(Self {
             geo: new.geo,
             delivery: new.delivery,
+            limit: new.limit,
             ..self
         })
     }

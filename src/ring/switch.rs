@@ -134,27 +134,11 @@ impl<R: Rmw> Ring<R> {
         committed: &mut Committed,
         hooks: &H,
     ) -> Result<Entry, Cause> {
-        let seq = self.geo.seq(pos);
-        // ORDERING: deliver:B
-        let delivered = self.head().deliver.seq.load(Ordering::Acquire);
-        if delivered.wrapping_add(self.geo.n_subbufs()) <= seq {
-            // A writer this one interrupted has not committed in the slot's last lap yet.
-            return Err(Cause::Nested);
-        }
-        let subbuf = self.subbuf(seq);
-        nesting_point!(I);
-        match self.claim(seq).decide(seq) {
-            Decision::Skipped => {
-                // Whether this exchange or another's moves on is all the same.
-                let next = self.geo.start(seq.wrapping_add(1));
-                R::cmpxchg(&self.head().writer.pos, pos, next);
-                // Nobody commits to a skipped sub-buffer, so it is passed here.
-                if self.deliver(hooks) {
-                    *committed = Committed::Notify;
-                }
-                Ok(Entry::Skipped)
-            }
+        match self.decide(pos, committed, hooks)? {
+            Decision::Skipped => Ok(Entry::Skipped),
             Decision::Claimed => {
+                let seq = self.geo.seq(pos);
+                let subbuf = self.subbuf(seq);
                 // Sampled before the sub-buffer can hold anything: nobody commits before the
                 // position has moved into it.
                 let base = subbuf.commit.load(Ordering::Relaxed);
@@ -182,6 +166,69 @@ impl<R: Rmw> Ring<R> {
             }
             Decision::None { .. } | Decision::Later => Ok(Entry::Raced),
         }
+    }
+
+    /// Decides about the slot of the sub-buffer at whose start `pos` rests; passes it by if readers hold
+    /// it.
+    fn decide<H: Hooks>(
+        &self,
+        pos: u64,
+        committed: &mut Committed,
+        hooks: &H,
+    ) -> Result<Decision, Cause> {
+        let seq = self.geo.seq(pos);
+        // ORDERING: deliver:B
+        let delivered = self.head().deliver.seq.load(Ordering::Acquire);
+        if delivered.wrapping_add(self.geo.n_subbufs()) <= seq {
+            // A writer this one interrupted has not committed in the slot's last lap yet.
+            return Err(Cause::Nested);
+        }
+        nesting_point!(I);
+        let decision = self.claim(seq).decide(seq);
+        if decision == Decision::Skipped {
+            // Whether this exchange or another's moves on is all the same.
+            let next = self.geo.start(seq.wrapping_add(1));
+            R::cmpxchg(&self.head().writer.pos, pos, next);
+            // Nobody commits to a skipped sub-buffer, so it is passed here.
+            if self.deliver(hooks) {
+                *committed = Committed::Notify;
+            }
+        }
+        Ok(decision)
+    }
+
+    /// The position of the next record if that fits its sub-buffer, and how many bytes are free there:
+    /// they are the caller's to write until somebody reserves. Must run where writers run.
+    pub(crate) fn next_record<H: Hooks>(
+        &self,
+        hooks: &H,
+    ) -> (Result<(u64, u64), Cause>, Committed) {
+        let mut committed = Committed::Quietly;
+        let mut skips = 0u64;
+        while skips <= self.geo.n_subbufs() {
+            if self.room.load(Ordering::Relaxed) == 0 {
+                return (Err(Cause::Closed), committed);
+            }
+            // ORDERING: reserve:B
+            let pos = self.head().writer.pos.load(Ordering::Acquire);
+            let (seq, offset) = (self.geo.seq(pos), self.geo.offset(pos));
+            if offset != 0 {
+                return (Ok((pos, self.usable().saturating_sub(offset))), committed);
+            }
+            if !hooks.may_enter(seq, self.is_full(seq)) {
+                return (Err(Cause::Full), Committed::Notify);
+            }
+            match self.decide(pos, &mut committed, hooks) {
+                Err(cause) => return (Err(cause), committed),
+                Ok(Decision::Claimed) => {
+                    let start = self.data_start(seq);
+                    let free = self.usable().wrapping_sub(start);
+                    return (Ok((pos.wrapping_add(start), free)), committed);
+                }
+                Ok(_) => skips = skips.wrapping_add(1),
+            }
+        }
+        (Err(Cause::Held), committed)
     }
 
     /// Describes a sub-buffer that was just entered. Runs once per lap, in the context that moved
@@ -365,8 +412,7 @@ impl<R: Rmw> Ring<R> {
         if self.overwrite {
             return false;
         }
-        // ORDERING: consume:B
-        let consumed = self.head().consumer.pos.load(Ordering::Acquire);
+        let consumed = self.consumer_pos();
         // Signed: a position that has grown old may lie behind the consumer.
         let ahead = seq.wrapping_sub(self.geo.seq(consumed)) as i64;
         ahead >= self.geo.n_subbufs() as i64

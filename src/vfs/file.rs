@@ -25,7 +25,7 @@ static WRITABLE: StaticOps<bindings::file_operations> = StaticOps::new(bindings:
 static BUFFER: StaticOps<bindings::file_operations> =
     StaticOps::new(data_operations(open, Some(mmap::mmap)));
 
-type Open = unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> i32;
+pub(super) type Open = unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> i32;
 type Mmap = unsafe extern "C" fn(*mut bindings::file, *mut bindings::vm_area_struct) -> i32;
 
 pub(super) const fn data_operations(open: Open, mmap: Option<Mmap>) -> bindings::file_operations {
@@ -47,13 +47,8 @@ pub(super) const fn data_operations(open: Open, mmap: Option<Mmap>) -> bindings:
 
 /// Names the module in all operations, so that an open file keeps it loaded.
 pub(super) fn set_owner(module: &'static ThisModule) {
-    for ops in [
-        &WHOLE,
-        &WRITABLE,
-        &BUFFER,
-        &info::OPERATIONS,
-        &foreign::OPERATIONS,
-    ] {
+    foreign::set_owner(module);
+    for ops in [&WHOLE, &WRITABLE, &BUFFER, &info::OPERATIONS] {
         // SAFETY: Called before any file exists.
         unsafe { ops.edit(|ops| ops.owner = module.as_ptr()) };
     }
@@ -106,7 +101,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 /// # Safety
 ///
 /// `inode` and `file` must be the arguments of a running `open` operation of [`data_operations`].
-pub(super) unsafe fn begin(
+pub(crate) unsafe fn begin(
     inode: *mut bindings::inode,
     file: *mut bindings::file,
     channel: Arc<Channel>,

@@ -60,11 +60,37 @@ pub(crate) fn forget(channel: &Channel) {
 
 /// Of all data files elsewhere. What wraps them there may know only `read`.
 #[export_name = "relayfs_file_operations"]
-pub(super) static OPERATIONS: StaticOps<bindings::file_operations> =
-    StaticOps::new(bindings::file_operations {
-        read: Some(read),
-        ..file::data_operations(open, Some(mmap::mmap))
-    });
+static OPERATIONS: FileOperations = FileOperations::foreign(open);
+
+/// Operations of files that are not in the mount.
+#[repr(transparent)]
+pub(crate) struct FileOperations(StaticOps<bindings::file_operations>);
+
+impl FileOperations {
+    /// `open` begins with [`file::begin`]. What wraps the files there may know only `read`.
+    pub(crate) const fn foreign(open: file::Open) -> Self {
+        Self(StaticOps::new(bindings::file_operations {
+            read: Some(read),
+            ..file::data_operations(open, Some(mmap::mmap))
+        }))
+    }
+
+    /// Names the module in them, so that an open file keeps it loaded.
+    ///
+    /// # Safety
+    ///
+    /// They must not be in use yet.
+    pub(crate) unsafe fn set_owner(&self, module: &'static ThisModule) {
+        // SAFETY: As the caller promises.
+        unsafe { self.0.edit(|ops| ops.owner = module.as_ptr()) };
+    }
+}
+
+/// Names the module in the operations. Called once, before any file.
+pub(super) fn set_owner(module: &'static ThisModule) {
+    // SAFETY: There is no file yet.
+    unsafe { OPERATIONS.set_owner(module) };
+}
 
 /// # Safety
 ///

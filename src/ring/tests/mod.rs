@@ -8,6 +8,8 @@ mod basics;
 mod hooks;
 #[cfg(all(test, not(loom)))]
 mod life;
+#[cfg(all(test, not(loom)))]
+mod limit;
 #[cfg(loom)]
 mod loom;
 #[cfg(not(loom))]
