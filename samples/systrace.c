@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the tasks of the system do: switches, programs started and ended, system calls, as the
- * binary records of systrace.h. systrace_read.c prints them:
- * systrace_read /sys/kernel/relay/systrace.d
+ * events of systrace.h. systrace_read.c prints them: systrace_read /sys/kernel/relay/systrace.d; so
+ * does babeltrace2, from a copy of that folder's metadata and cpu files.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -10,10 +10,9 @@
 #include <linux/binfmts.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
-#include <linux/relayfs_fs.h>
+#include <linux/relayfs_events.h>
 #include <linux/sched.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 #include <linux/tracepoint.h>
 #include <trace/events/sched.h>
 #include <trace/events/syscalls.h>
@@ -33,49 +32,43 @@ MODULE_PARM_DESC(n_subbufs, "Sub-buffers for each CPU, a power of two (default: 
 
 static bool overwrite = true;
 module_param(overwrite, bool, 0444);
-MODULE_PARM_DESC(overwrite, "When full: overwrite the oldest records, not refuse new ones (default: Y)");
+MODULE_PARM_DESC(overwrite, "When full: overwrite the oldest events, not refuse new ones (default: Y)");
 
 static bool syscalls = true;
 module_param(syscalls, bool, 0444);
 MODULE_PARM_DESC(syscalls, "Record system calls too (default: Y)");
 
+RELAY_EVENTS(systrace, SYSTRACE_EVENTS);
+
+/* What systrace_read.c goes by. */
+#define SAME(event, last)									\
+	static_assert(offsetof(struct relay_event_##event, last) ==				\
+		      offsetof(struct systrace_##event, last) &&				\
+		      (int)relay_event_##event##_id == (int)SYSTRACE_##event)
+SAME(sched_switch, next_comm);
+SAME(exec, filename);
+SAME(exit, comm);
+SAME(sys_enter, args);
+SAME(sys_exit, ret);
+
 static struct rchan *chan;
 static DEFINE_PER_CPU(u64, next_seq);
 
 /*
- * Begins a record on this CPU: gives it its number and, if there is room, a slot.
+ * Begins an event on this CPU: gives it its number.
  *
  * The order of numbers is the order in the buffer because none of the traced events can happen
  * between the two: with preemption off the CPU stays with this task, and what may interrupt it
  * neither switches tasks nor makes system calls. (sys_enter and its like run with preemption on.)
  */
-static void *begin(struct relay_slot *slot, enum systrace_type type, size_t len)
+static u64 begin(void)
 {
-	struct systrace_head *head;
-	u64 seq;
-
 	preempt_disable();
-	seq = __this_cpu_inc_return(next_seq) - 1;
-	if (relay_reserve(chan, len, slot)) {
-		preempt_enable();
-		return NULL;
-	}
-	head = slot->data;
-	*head = (struct systrace_head) {
-		.time = ktime_get_mono_fast_ns(),
-		.seq = seq,
-		.type = type,
-		.len = len,
-		.cpu = smp_processor_id(),
-		.pid = current->pid,
-		.tgid = current->tgid,
-	};
-	return head;
+	return __this_cpu_inc_return(next_seq) - 1;
 }
 
-static void end(struct relay_slot *slot)
+static void end(void)
 {
-	relay_commit(slot);
 	preempt_enable();
 }
 
@@ -83,73 +76,42 @@ static void end(struct relay_slot *slot)
 static void probe_sched_switch(void *data, bool preempt, struct task_struct *prev,
 			       struct task_struct *next, unsigned int prev_state)
 {
-	struct relay_slot slot;
-	struct systrace_switch *rec = begin(&slot, SYSTRACE_SWITCH, sizeof(*rec));
-
-	if (!rec)
-		return;
-	rec->next_pid = next->pid;
-	rec->prev_state = preempt ? 0 : prev_state;
-	/* It may be changing: a mixture of old and new is possible, no zero at its end is not. */
-	memcpy(rec->next_comm, next->comm, sizeof(rec->next_comm));
-	rec->next_comm[sizeof(rec->next_comm) - 1] = '\0';
-	end(&slot);
+	relay_event_sched_switch(chan, begin(), current->pid, current->tgid, next->pid,
+				 preempt ? 0 : prev_state, next->comm);
+	end();
 }
 
 static void probe_sched_process_exec(void *data, struct task_struct *task, pid_t old_pid,
 				     struct linux_binprm *bprm)
 {
-	size_t len = strnlen(bprm->filename, SYSTRACE_FILENAME_MAX - 1);
-	size_t room = ALIGN(len + 1, 8);
-	struct relay_slot slot;
-	struct systrace_exec *rec = begin(&slot, SYSTRACE_EXEC, sizeof(*rec) + room);
-
-	if (!rec)
-		return;
-	memcpy(rec->filename, bprm->filename, len);
-	memset(rec->filename + len, 0, room - len);
-	end(&slot);
+	relay_event_exec(chan, begin(), current->pid, current->tgid, bprm->filename);
+	end();
 }
 
 static void probe_sched_process_exit(void *data, struct task_struct *task, bool group_dead)
 {
-	struct relay_slot slot;
-	struct systrace_exit *rec = begin(&slot, SYSTRACE_EXIT, sizeof(*rec));
-
-	if (!rec)
-		return;
-	rec->code = task->exit_code;
-	rec->group_dead = group_dead;
-	memcpy(rec->comm, task->comm, sizeof(rec->comm));
-	rec->comm[sizeof(rec->comm) - 1] = '\0';
-	end(&slot);
+	relay_event_exit(chan, begin(), current->pid, current->tgid, task->exit_code, group_dead,
+			 task->comm);
+	end();
 }
 
 static void probe_sys_enter(void *data, struct pt_regs *regs, long nr)
 {
-	unsigned long args[6];
-	struct relay_slot slot;
-	struct systrace_sys_enter *rec = begin(&slot, SYSTRACE_SYS_ENTER, sizeof(*rec));
+	unsigned long got[6];
+	u64 args[6];
 
-	if (!rec)
-		return;
-	syscall_get_arguments(current, regs, args);
-	rec->nr = nr;
+	syscall_get_arguments(current, regs, got);
 	for (int i = 0; i < ARRAY_SIZE(args); i++)
-		rec->args[i] = args[i];
-	end(&slot);
+		args[i] = got[i];
+	relay_event_sys_enter(chan, begin(), current->pid, current->tgid, nr, args);
+	end();
 }
 
 static void probe_sys_exit(void *data, struct pt_regs *regs, long ret)
 {
-	struct relay_slot slot;
-	struct systrace_sys_exit *rec = begin(&slot, SYSTRACE_SYS_EXIT, sizeof(*rec));
-
-	if (!rec)
-		return;
-	rec->nr = syscall_get_nr(current, regs);
-	rec->ret = ret;
-	end(&slot);
+	relay_event_sys_exit(chan, begin(), current->pid, current->tgid,
+			     syscall_get_nr(current, regs), ret);
+	end();
 }
 
 /* These tracepoints are not exported to modules: they are found by name. */
@@ -219,13 +181,14 @@ static int __init systrace_init(void)
 	const struct rchan_attr attr = {
 		.size = sizeof(attr),
 		/*
-		 * Records are many, and a reader who was told of each would make several of each:
+		 * Events are many, and a reader who was told of each would make several of each:
 		 * tell it of full sub-buffers, and every flush_interval_ms.
 		 */
-		.flags = RELAY_DELIVERY_BULK |
+		.flags = RELAY_FORMAT_RECORDS | RELAY_DELIVERY_BULK |
 			 (overwrite ? RELAY_MODE_CONTINUOUS : RELAY_MODE_NO_OVERWRITE),
 		.subbuf_size = subbuf_size,
 		.n_subbufs = n_subbufs,
+		.schema = &systrace,
 	};
 	int err;
 
@@ -248,5 +211,5 @@ static void __exit systrace_exit(void)
 }
 module_exit(systrace_exit);
 
-MODULE_DESCRIPTION("relayfs: what tasks do, as binary records");
+MODULE_DESCRIPTION("relayfs: what tasks do, as events");
 MODULE_LICENSE("GPL");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads the channel of systrace.ko: prints its records as lines, checks that none is doubled or out
+ * Reads the channel of systrace.ko: prints its events as lines, checks that none is doubled or out
  * of order, counts those that are missing, and ends with a summary. See explain() and systrace.h.
+ * What comes from the channel are packets, see struct relayfs_packet in <linux/relayfs.h>.
  */
 
 #include <dirent.h>
@@ -17,14 +18,16 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/relayfs.h>
 #include "systrace.h"
 
 #define MAX_CPUS	4096
+/* A packet is as long as a sub-buffer at most; the buffer grows if that is more. */
 #define BUFFER_SIZE	(256 * 1024)
 #define NS_PER_S	1000000000ULL
 /*
- * This program is traced too: each of its system calls makes records. So there must be none that is
- * made for each record, and some time for records to gather before it looks again, or it would be
+ * This program is traced too: each of its system calls makes events. So there must be none that is
+ * made for each event, and some time for events to gather before it looks again, or it would be
  * busy with itself for ever.
  */
 #define PAUSE_NS	20000000
@@ -34,12 +37,14 @@ struct source {
 	unsigned int cpu;
 	int fd;
 	bool ended;
-	__u64 next_seq;
-	/* first: number of the first record; missing: gaps in the numbers after it. */
-	__u64 records, bytes, missing, first;
-	/* What was read and not yet looked at: the end of the last read may be part of a record. */
-	size_t held;
+	__u64 next_seq, next_packet;
+	/* first: number of the first event; missing: gaps in the numbers after it. */
+	__u64 events, bytes, missing, first;
+	/* What was read and not yet looked at: the end of the last read may be part of a packet. */
+	size_t held, size;
 	char *buffer;
+	/* A packet, taken from there: its contents are aligned to its start. */
+	struct relayfs_packet *packet;
 };
 
 static struct source sources[MAX_CPUS];
@@ -61,9 +66,9 @@ static void explain(void)
 	      "  -t  end after SECONDS (default: with the channel, or at ^C)\n"
 	      "FOLDER is the channel's (default: /sys/kernel/relay/systrace.d).\n"
 	      "One at a time: several readers would share what there is, in pieces.\n"
-	      "The summary counts for each CPU the records read, those missing between them, and\n"
+	      "The summary counts for each CPU the events read, those missing between them, and\n"
 	      "those before the first one, which were lost or read by somebody else.\n"
-	      "The exit status is 1 if a record is corrupt, doubled or out of order.\n", stderr);
+	      "The exit status is 1 if an event is corrupt, doubled or out of order.\n", stderr);
 	exit(2);
 }
 
@@ -75,15 +80,15 @@ static __u64 now(void)
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
-/* What a record of a type is at least long. */
+/* What the fields of an event are at least long. */
 static size_t least_len(unsigned int type)
 {
 	switch (type) {
-	case SYSTRACE_SWITCH:		return sizeof(struct systrace_switch);
-	case SYSTRACE_EXEC:		return sizeof(struct systrace_exec) + 8;
-	case SYSTRACE_EXIT:		return sizeof(struct systrace_exit);
-	case SYSTRACE_SYS_ENTER:	return sizeof(struct systrace_sys_enter);
-	case SYSTRACE_SYS_EXIT:		return sizeof(struct systrace_sys_exit);
+	case SYSTRACE_sched_switch:	return sizeof(struct systrace_sched_switch);
+	case SYSTRACE_exec:		return sizeof(struct systrace_exec) + 1;
+	case SYSTRACE_exit:		return sizeof(struct systrace_exit);
+	case SYSTRACE_sys_enter:	return sizeof(struct systrace_sys_enter);
+	case SYSTRACE_sys_exit:		return sizeof(struct systrace_sys_exit);
 	}
 	return SIZE_MAX;
 }
@@ -110,99 +115,140 @@ static bool may_print(void)
 	return true;
 }
 
-static void print(const struct systrace_head *head)
+static void print(const struct source *source, const struct relayfs_event *event)
 {
 	const union {
-		struct systrace_switch to;
+		struct systrace_head head;
+		struct systrace_sched_switch to;
 		struct systrace_exec exec;
 		struct systrace_exit exit;
 		struct systrace_sys_enter enter;
 		struct systrace_sys_exit ret;
-	} *rec = (const void *)head;
+	} *rec = (const void *)(event + 1);
 	const __u64 *args = rec->enter.args;
 
-	printf("[%5llu.%06llu] cpu%u %u/%u ", head->time / NS_PER_S, head->time % NS_PER_S / 1000,
-	       head->cpu, head->tgid, head->pid);
-	switch (head->type) {
-	case SYSTRACE_SWITCH:
-		printf("switch to %u (%s), state %#x\n", rec->to.next_pid, rec->to.next_comm,
-		       rec->to.prev_state);
+	printf("[%5llu.%06llu] cpu%u %u/%u ", event->timestamp / NS_PER_S,
+	       event->timestamp % NS_PER_S / 1000, source->cpu, rec->head.tgid, rec->head.pid);
+	switch (event->id) {
+	case SYSTRACE_sched_switch:
+		printf("switch to %u (%.*s), state %#x\n", rec->to.next_pid, SYSTRACE_COMM_LEN,
+		       rec->to.next_comm, rec->to.prev_state);
 		break;
-	case SYSTRACE_EXEC:
+	case SYSTRACE_exec:
 		printf("exec %s\n", rec->exec.filename);
 		break;
-	case SYSTRACE_EXIT:
-		printf("exit (%s), status %u, signal %u%s\n", rec->exit.comm,
+	case SYSTRACE_exit:
+		printf("exit (%.*s), status %u, signal %u%s\n", SYSTRACE_COMM_LEN, rec->exit.comm,
 		       rec->exit.code >> 8 & 0xff, rec->exit.code & 0x7f,
 		       rec->exit.group_dead ? "" : ", a thread");
 		break;
-	case SYSTRACE_SYS_ENTER:
+	case SYSTRACE_sys_enter:
 		printf("syscall %lld(%#llx, %#llx, %#llx, %#llx, %#llx, %#llx)\n", rec->enter.nr,
 		       args[0], args[1], args[2], args[3], args[4], args[5]);
 		break;
-	case SYSTRACE_SYS_EXIT:
+	case SYSTRACE_sys_exit:
 		printf("syscall %lld = %lld\n", rec->ret.nr, rec->ret.ret);
 		break;
 	}
 }
 
-static bool is_wanted(const struct systrace_head *head)
+static bool is_wanted(const struct relayfs_event *event)
 {
-	const struct systrace_switch *to = (const void *)head;
+	const struct systrace_sched_switch *to = (const void *)(event + 1);
 
 	/* Whoever watches is not interested in the watching. */
-	if (quiet || head->tgid == own_tgid)
+	if (quiet || to->head.tgid == own_tgid)
 		return false;
-	if (head->type == SYSTRACE_SWITCH && to->next_pid == own_tgid)
+	if (event->id == SYSTRACE_sched_switch && to->next_pid == own_tgid)
 		return false;
-	return !lives_only || head->type == SYSTRACE_EXEC || head->type == SYSTRACE_EXIT;
+	return !lives_only || event->id == SYSTRACE_exec || event->id == SYSTRACE_exit;
 }
 
-static void check(const struct source *source, const struct systrace_head *head)
+/* Looks at an event of which @left bytes are there. */
+static void take(struct source *source, const struct relayfs_event *event, size_t left)
 {
+	const struct systrace_head *head = (const void *)(event + 1);
 	const char *wrong = NULL;
 
-	if (head->type >= SYSTRACE_TYPES)
+	if (left < sizeof(*event) || left < sizeof(*event) + event->len)
+		wrong = "cut off";
+	else if (event->id >= SYSTRACE_TYPES)
 		wrong = "unknown type";
-	else if (head->len < least_len(head->type) || head->len % 8)
+	else if (event->len < least_len(event->id))
 		wrong = "impossible length";
-	else if (head->cpu != source->cpu)
-		wrong = "another CPU's record";
+	else if (event->id == SYSTRACE_exec && ((const char *)head)[event->len - 1])
+		wrong = "string without an end";
 	else if (head->seq < source->next_seq)
 		wrong = "doubled or out of order";
-	if (!wrong)
-		return;
-	warnx("cpu%u: number %llu (%llu is next), cpu %u, type %u, length %u", source->cpu,
-	      head->seq, source->next_seq, head->cpu, head->type, head->len);
-	errx(1, "cpu%u: corrupt record after %llu: %s", source->cpu, source->records, wrong);
+	if (wrong)
+		errx(1, "cpu%u: corrupt event after %llu: %s", source->cpu, source->events, wrong);
+	if (source->events)
+		source->missing += head->seq - source->next_seq;
+	else
+		source->first = head->seq;
+	source->next_seq = head->seq + 1;
+	source->events++;
+	if (is_wanted(event) && may_print())
+		print(source, event);
 }
 
-/* Looks at all whole records held. Whether all were from before the end. */
+/* Looks at a packet. Whether all in it was from before the end. */
+static bool unpack(struct source *source, const struct relayfs_packet *packet)
+{
+	const char *start = (const char *)packet;
+	size_t at = sizeof(*packet), end = packet->content_size / 8;
+
+	if (packet->magic != RELAYFS_PACKET_MAGIC || packet->cpu_id != source->cpu ||
+	    packet->content_size > packet->packet_size ||
+	    packet->packet_seq_num < source->next_packet)
+		errx(1, "cpu%u: corrupt packet %llu after %llu events", source->cpu,
+		     packet->packet_seq_num, source->events);
+	source->next_packet = packet->packet_seq_num + 1;
+	/* As the channel counts: events with what is before them. */
+	source->bytes += end - at;
+	while (at < end) {
+		const struct relayfs_event *event = (const void *)(start + at);
+
+		take(source, event, end - at);
+		at += (sizeof(*event) + event->len + 7) & ~7ULL;
+	}
+	return packet->timestamp_end < until;
+}
+
+static void make_room(struct source *source)
+{
+	source->buffer = realloc(source->buffer, source->size);
+	source->packet = realloc(source->packet, source->size);
+	if (!source->buffer || !source->packet)
+		err(1, "realloc");
+}
+
+/* Looks at all whole packets held. Whether all were from before the end. */
 static bool decode(struct source *source)
 {
 	const char *at = source->buffer;
 	bool in_time = true;
 
-	while (source->held >= sizeof(struct systrace_head)) {
-		const struct systrace_head *head = (const void *)at;
+	while (source->held >= sizeof(struct relayfs_packet)) {
+		struct relayfs_packet head;
+		size_t size;
 
-		check(source, head);
-		if (source->held < head->len)
+		memcpy(&head, at, sizeof(head));
+		size = head.packet_size / 8;
+		if (size < sizeof(head))
+			errx(1, "cpu%u: a packet of %zu bytes", source->cpu, size);
+		if (source->held < size) {
+			if (size > source->size)
+				source->size = size;
 			break;
-		if (source->records)
-			source->missing += head->seq - source->next_seq;
-		else
-			source->first = head->seq;
-		source->next_seq = head->seq + 1;
-		source->records++;
-		source->bytes += head->len;
-		if (is_wanted(head) && may_print())
-			print(head);
-		in_time = head->time < until;
-		at += head->len;
-		source->held -= head->len;
+		}
+		memcpy(source->packet, at, size);
+		in_time = unpack(source, source->packet);
+		at += size;
+		source->held -= size;
 	}
 	memmove(source->buffer, at, source->held);
+	make_room(source);
 	return in_time;
 }
 
@@ -216,7 +262,7 @@ static bool drain(struct source *source, bool last)
 	ssize_t n;
 
 	do {
-		room = BUFFER_SIZE - source->held;
+		room = source->size - source->held;
 		n = read(source->fd, source->buffer + source->held, room);
 		if (n < 0) {
 			if (errno != EAGAIN)
@@ -225,7 +271,7 @@ static bool drain(struct source *source, bool last)
 		}
 		source->held += n;
 		if (!n && source->held)
-			errx(1, "cpu%u: ends inside a record", source->cpu);
+			errx(1, "cpu%u: ends inside a packet", source->cpu);
 		source->ended = !n;
 	} while (decode(source) && last && n);
 	return (size_t)n == room;
@@ -241,9 +287,8 @@ static void add(int folder, const char *name, unsigned int cpu)
 	source->fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (source->fd < 0)
 		err(1, "%s", name);
-	source->buffer = malloc(BUFFER_SIZE);
-	if (!source->buffer)
-		err(1, "malloc");
+	source->size = BUFFER_SIZE;
+	make_room(source);
 	n_sources++;
 }
 
@@ -313,19 +358,19 @@ static void follow(const sigset_t *signals)
 
 static void summarise(void)
 {
-	__u64 records = 0, bytes = 0, missing = 0;
+	__u64 events = 0, bytes = 0, missing = 0;
 
-	printf("%-8s %12s %14s %12s %12s\n", "buffer", "records", "bytes", "missing", "first");
+	printf("%-8s %12s %14s %12s %12s\n", "buffer", "events", "bytes", "missing", "first");
 	for (nfds_t i = 0; i < n_sources; i++) {
 		const struct source *source = &sources[i];
 
-		printf("cpu%-5u %12llu %14llu %12llu %12llu\n", source->cpu, source->records,
+		printf("cpu%-5u %12llu %14llu %12llu %12llu\n", source->cpu, source->events,
 		       source->bytes, source->missing, source->first);
-		records += source->records;
+		events += source->events;
 		bytes += source->bytes;
 		missing += source->missing;
 	}
-	printf("%-8s %12llu %14llu %12llu\n", "total", records, bytes, missing);
+	printf("%-8s %12llu %14llu %12llu\n", "total", events, bytes, missing);
 }
 
 static unsigned long number(const char *text)

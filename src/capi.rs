@@ -8,6 +8,7 @@ use crate::channel::Channel;
 use kernel::prelude::*;
 
 mod control;
+mod events;
 mod files;
 mod open;
 mod read;
@@ -40,6 +41,7 @@ const _: () = {
     same_type!(
         control: relayfs_cpu_info, relayfs_flush, relayfs_info, relayfs_realloc_buffer,
             relayfs_replace_buffer, relayfs_reset;
+        events: relayfs_metadata, relayfs_reserve_event, relayfs_write_event;
         files: relayfs_file_data;
         open: relayfs_close, relayfs_get, relayfs_open, relayfs_private_data, relayfs_put;
         read: relayfs_add_map_reader, relayfs_add_reader, relayfs_buffers_consumed,

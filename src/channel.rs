@@ -22,9 +22,11 @@ use kernel::sync::{new_mutex, Arc, Mutex};
 
 pub(crate) mod buffers;
 pub(crate) mod config;
+mod events;
 mod flush;
 pub(crate) mod hotplug;
 pub(crate) mod info;
+pub(crate) mod records;
 mod resize;
 mod ticker;
 mod user;
@@ -36,6 +38,7 @@ use buffers::Buffers;
 pub(crate) use config::MAX_FLUSH_MS;
 use config::{Config, Usage};
 pub(crate) use flush::{on_owner, show_partial};
+use records::Records;
 use resize::{Present, Resizer};
 pub(crate) use write::Reserved;
 
@@ -352,6 +355,11 @@ impl Channel {
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What its packets look like, if its sub-buffers are packets.
+    pub(crate) fn metadata(&self) -> Option<&CStr> {
+        self.config.records.as_ref().map(Records::metadata)
     }
 
     pub(crate) fn path(&self) -> Option<&CStr> {

@@ -12,9 +12,15 @@
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
 #include <linux/topology.h>
+#include <linux/utsname.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#ifdef CONFIG_X86_TSC
+#include <asm/tsc.h>
+#endif
 
 #include "bindings/helper.h"
 
@@ -68,6 +74,12 @@ bool relayfs_helper_irqs_disabled(void)
 void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t func)
 {
 	INIT_DELAYED_WORK(work, func);
+}
+
+/* CLOCK_REALTIME, when CLOCK_MONOTONIC is @mono; both in ns. */
+s64 relayfs_helper_mono_to_real(s64 mono)
+{
+	return ktime_to_ns(ktime_mono_to_real(ns_to_ktime(mono)));
 }
 
 int relayfs_helper_locked_down(void)
@@ -136,6 +148,23 @@ void relayfs_helper_synchronize_rcu_tasks(void)
 void *relayfs_helper_this_cpu_ptr(unsigned long slots)
 {
 	return this_cpu_ptr((void __percpu *)slots);
+}
+
+/* 0: there is no such counter, or nothing is known of it. */
+unsigned int relayfs_helper_tsc_khz(void)
+{
+#ifdef CONFIG_X86_TSC
+	return tsc_khz;
+#else
+	return 0;
+#endif
+}
+
+/* Name of the host and of the kernel, each in @size bytes. */
+void relayfs_helper_uts(char *host, char *release, size_t size)
+{
+	strscpy(host, init_uts_ns.name.nodename, size);
+	strscpy(release, init_uts_ns.name.release, size);
 }
 
 void *relayfs_helper_vmap(struct page **pages, unsigned int count)

@@ -9,6 +9,7 @@
 //!   ring needs from the kernel: the CPU it belongs to, what keeps writers apart, how sleeping readers
 //!   learn of data, when, and memory, as far as the limit allows.
 //! * [`callbacks`]: what a client wants to be told.
+//! * [`metadata`]: the text that describes packets, pure as the ring.
 //! * [`channel`]: a client's set of buffers, its attributes and its life.
 //! * [`reader`]: what an open file has read of a channel.
 //! * [`handles`]: numbers that clients hold.
@@ -28,6 +29,7 @@ mod handles;
 mod kind;
 mod lock;
 mod memory;
+mod metadata;
 mod pages;
 mod percpu;
 mod reader;

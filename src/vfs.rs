@@ -6,6 +6,7 @@
 //! * [`inode`]: directories and files, who owns them. * [`tree`]: a channel's files come and go.
 //! * [`file`]: open, read, poll. * [`ioctl`]: ioctls. * [`mmap`]: mappings.
 //! * [`info`]: the counters as text. * [`foreign`]: a channel's data in other file systems.
+//! * [`metadata`]: how packets are to be read.
 
 mod context;
 mod file;
@@ -13,6 +14,7 @@ mod foreign;
 mod info;
 mod inode;
 mod ioctl;
+mod metadata;
 mod mmap;
 mod superblock;
 mod tree;

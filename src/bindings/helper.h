@@ -38,6 +38,7 @@ void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t fun
 int relayfs_helper_locked_down(void);
 bool relayfs_helper_may_go_on(void);
 bool relayfs_helper_may_sleep(void);
+s64 relayfs_helper_mono_to_real(s64 mono);
 void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay);
 bool relayfs_helper_node_online(unsigned int node);
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu);
@@ -48,6 +49,8 @@ void relayfs_helper_raw_spin_lock_init(raw_spinlock_t *lock);
 void relayfs_helper_raw_spin_unlock(raw_spinlock_t *lock);
 void relayfs_helper_synchronize_rcu_tasks(void);
 void *relayfs_helper_this_cpu_ptr(unsigned long slots);
+unsigned int relayfs_helper_tsc_khz(void);
+void relayfs_helper_uts(char *host, char *release, size_t size);
 void *relayfs_helper_vmap(struct page **pages, unsigned int count);
 bool relayfs_helper_wq_has_sleeper(struct wait_queue_head *wq);
 

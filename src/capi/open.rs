@@ -26,7 +26,8 @@ pub(crate) unsafe extern "C" fn relayfs_open(
     let config = attr.and_then(|attr| {
         // SAFETY: As the caller promises.
         let callbacks = unsafe { attr.callbacks.as_ref() };
-        Config::validate(&attr, callbacks.copied().unwrap_or_default())
+        // SAFETY: As the caller promises.
+        unsafe { Config::validate(path, &attr, callbacks.copied().unwrap_or_default()) }
     });
     match config.and_then(|config| Channel::open(path, config)) {
         Ok(channel) => Arc::into_raw(channel).cast_mut().cast(),

@@ -143,7 +143,12 @@ unsafe fn reserve_slow(
 ///
 /// `slot` must be valid for writes.
 #[inline(always)]
-unsafe fn hand_out(slot: *mut local::relay_slot, at: u64, len: usize, reserved: Reserved<'_>) {
+pub(super) unsafe fn hand_out(
+    slot: *mut local::relay_slot,
+    at: u64,
+    len: usize,
+    reserved: Reserved<'_>,
+) {
     let Reserved { store, slot: own } = reserved;
     let out = local::relay_slot {
         data: store.ring().address(at).cast(),

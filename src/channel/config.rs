@@ -2,6 +2,7 @@
 
 //! A channel's attributes, checked: every errno about them is decided here.
 
+use super::records::Records;
 use crate::bindings as local;
 use crate::buffer::{Nodes, Shape};
 use crate::ring::{Clock, Delivery, Geometry, Reserves, Spec};
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     /// How long waiting readers may be kept from partial sub-buffers, in milliseconds.
     pub(crate) flush_interval: u32,
     pub(crate) callbacks: local::rchan_callbacks,
+    /// What makes sub-buffers packets, if they are.
+    pub(crate) records: Option<Records>,
     /// The client's pointer; never followed.
     pub(crate) private: usize,
 }
@@ -55,8 +58,19 @@ fn one_of(flags: u32, group: &[u32], default: u32) -> Result<u32> {
 }
 
 impl Config {
-    /// Checks what a client asked for.
-    pub(crate) fn validate(
+    /// How many types of events there are. 0: it is no channel of records.
+    #[inline(always)]
+    pub(crate) fn n_types(&self) -> u32 {
+        self.records.as_ref().map_or(0, |records| records.n_types)
+    }
+
+    /// Checks what a client asked for, for the channel `path`.
+    ///
+    /// # Safety
+    ///
+    /// The schema must be null or valid, with what it points to.
+    pub(crate) unsafe fn validate(
+        path: Option<&CStr>,
         attr: &local::rchan_attr,
         callbacks: local::rchan_callbacks,
     ) -> Result<Self> {
@@ -71,6 +85,8 @@ impl Config {
             | RELAY_USAGE_GLOBAL
             | RELAY_MODE_CONTINUOUS
             | RELAY_MODE_NO_OVERWRITE
+            | RELAY_FORMAT_RAW
+            | RELAY_FORMAT_RECORDS
             | RELAY_DUPLEX;
         // Both bits of the pair: any, that is the better one.
         let locking = attr.flags & RELAY_SCHEME_ANY == RELAY_SCHEME_LOCKING;
@@ -93,7 +109,6 @@ impl Config {
             || attr.shrink_idle_ms != 0
             || !attr.init_buf.is_null()
             || attr.init_buf_size != 0
-            || !attr.schema.is_null()
         {
             return Err(EOPNOTSUPP);
         }
@@ -112,6 +127,11 @@ impl Config {
             &[RELAY_MODE_CONTINUOUS, RELAY_MODE_NO_OVERWRITE],
             RELAY_MODE_CONTINUOUS,
         )?;
+        let format = one_of(
+            attr.flags,
+            &[RELAY_FORMAT_RAW, RELAY_FORMAT_RECORDS],
+            RELAY_FORMAT_RAW,
+        )?;
         let (clock, timestamp) = clock(attr.flags)?;
         let geo = geometry(attr.subbuf_size, u64::from(attr.n_subbufs))?;
         let watermark = watermark(attr, delivery == RELAY_DELIVERY_PACKET, geo)?;
@@ -126,11 +146,23 @@ impl Config {
             },
             clock,
         );
+        // SAFETY: As the caller promises.
+        let records = unsafe { records(path, attr, format == RELAY_FORMAT_RECORDS, clock)? };
+        let spec = match &records {
+            Some(records) => spec.and_then(|spec| spec.records(records.packet())),
+            None => spec,
+        };
         let shape = Shape {
             spec: spec.ok_or(EINVAL)?,
             locking,
             watermark,
-            flags: delivery | usage | mode | timestamp | scheme | attr.flags & RELAY_DUPLEX,
+            flags: delivery
+                | usage
+                | mode
+                | timestamp
+                | scheme
+                | format
+                | attr.flags & RELAY_DUPLEX,
         };
         Ok(Self {
             shape,
@@ -149,6 +181,7 @@ impl Config {
                 attr.flush_interval_ms
             },
             callbacks,
+            records,
             private: attr.private_data as usize,
         })
     }
@@ -182,6 +215,7 @@ impl Config {
             shape,
             usage: Usage::Global,
             callbacks: local::rchan_callbacks::default(),
+            records: None,
             ..*self
         })
     }
@@ -190,6 +224,31 @@ impl Config {
     pub(crate) fn writable(&self) -> bool {
         self.mode.is_some_and(|mode| mode & 0o222 != 0)
     }
+}
+
+/// What a channel of records is to be like: packets are laid out by us, so nothing in them is the
+/// client's, and events have a time.
+///
+/// # Safety
+///
+/// The schema must be null or valid, with what it points to.
+unsafe fn records(
+    path: Option<&CStr>,
+    attr: &local::rchan_attr,
+    wanted: bool,
+    clock: Clock,
+) -> Result<Option<Records>> {
+    let reserves = attr.start_reserve | attr.end_reserve | attr.channel_start_reserve;
+    if !wanted {
+        return attr.schema.is_null().then_some(None).ok_or(EINVAL);
+    }
+    // What users write would be bytes, which an event of a schema is not.
+    let bytes = attr.mode & 0o222 != 0 && attr.flags & local::RELAY_DUPLEX == 0;
+    if reserves != 0 || clock == Clock::None || bytes && !attr.schema.is_null() {
+        return Err(EINVAL);
+    }
+    // SAFETY: As the caller promises.
+    unsafe { Records::new(path, clock, attr.schema) }.map(Some)
 }
 
 /// The clock that `flags` ask for, and the flag it is known by.

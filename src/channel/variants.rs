@@ -17,6 +17,7 @@ const TIME: usize = size_of::<u32>();
 impl Channel {
     /// Writes one record of `len` bytes, which `fill` puts into its slot. Any context.
     fn write_with(&self, len: usize, mut fill: impl FnMut(&Store, &Slot)) -> Result<usize> {
+        self.check_takes_bytes()?;
         if len == 0 {
             return Ok(0);
         }

@@ -119,6 +119,7 @@ impl Channel {
         len: usize,
         timeout: usize,
     ) -> Result<usize> {
+        self.check_takes_bytes()?;
         let patience = Patience {
             timeout,
             any_signal: false,

@@ -90,6 +90,9 @@ impl Channel {
     /// As for [`Channel::write`].
     #[inline(never)]
     unsafe fn write_slow(&self, pinned: Pinned, data: *const u8, len: usize) -> isize {
+        if let Err(error) = self.check_takes_bytes() {
+            return error.to_errno() as isize;
+        }
         // SAFETY: As the caller promises.
         match unsafe { self.try_write(&pinned, data, len) } {
             Ok(()) => len as isize,
@@ -137,6 +140,7 @@ impl Channel {
 
     /// Reserves `len` (not 0) bytes for a record. Any context.
     pub(crate) fn reserve<'a>(&'a self, pinned: &'a Pinned, len: usize) -> Result<Reserved<'a>> {
+        self.check_takes_bytes()?;
         let reserved = self.in_writable(pinned, |store| {
             let slot = with_ring!(store, |ring| {
                 let len = ring.discardable_record_len(len as u64);
@@ -255,7 +259,12 @@ pub(super) fn reserve_in<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Res
 #[cold]
 #[inline(never)]
 fn reserve_slow<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot, Cause> {
-    let (slot, committed) = ring.reserve_slow(len, store);
+    tell(store, ring.reserve_slow(len, store))
+}
+
+/// Tells readers of what came of the search for room.
+pub(super) fn tell(store: &Store, found: (Result<Slot, Cause>, Committed)) -> Result<Slot, Cause> {
+    let (slot, committed) = found;
     store.notify(committed);
     if let Err(Cause::Full) = slot {
         store.urge();
@@ -271,7 +280,12 @@ fn reserve_slow<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot,
 /// `store` must be what the record was written to, found with `pinned`.
 #[cold]
 #[inline(never)]
-unsafe fn written_loudly(pinned: Pinned, now: u64, len: usize, store: *const Store) -> isize {
+pub(super) unsafe fn written_loudly(
+    pinned: Pinned,
+    now: u64,
+    len: usize,
+    store: *const Store,
+) -> isize {
     // SAFETY: As the caller promises.
     let store = unsafe { &*store };
     store.notify(store.ring().added(Added::Look(now), store));

@@ -297,7 +297,8 @@ impl Chan {
             start_reserve: reserve,
             ..Default::default()
         };
-        let mut config = Config::validate(&attr, Default::default())?;
+        // SAFETY: There is no schema.
+        let mut config = unsafe { Config::validate(None, &attr, Default::default())? };
         let spec = config.shape.spec.limited_to(subbuf_size).ok_or(EINVAL)?;
         // What is at the start of a sub-buffer is not final before the end.
         config.shape.spec = if reserve == 0 {

@@ -3,7 +3,7 @@
 //! Open files: the kernel's operations, converted; what they do is in `reader/descriptor.rs`.
 
 use super::inode::{self, Node};
-use super::{foreign, info, ioctl, mmap, StaticOps};
+use super::{foreign, info, ioctl, metadata, mmap, StaticOps};
 use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::Channel;
@@ -48,7 +48,13 @@ pub(super) const fn data_operations(open: Open, mmap: Option<Mmap>) -> bindings:
 /// Names the module in all operations, so that an open file keeps it loaded.
 pub(super) fn set_owner(module: &'static ThisModule) {
     foreign::set_owner(module);
-    for ops in [&WHOLE, &WRITABLE, &BUFFER, &info::OPERATIONS] {
+    for ops in [
+        &WHOLE,
+        &WRITABLE,
+        &BUFFER,
+        &info::OPERATIONS,
+        &metadata::OPERATIONS,
+    ] {
         // SAFETY: Called before any file exists.
         unsafe { ops.edit(|ops| ops.owner = module.as_ptr()) };
     }
@@ -62,6 +68,7 @@ pub(super) fn operations(node: &Node) -> *const bindings::file_operations {
         Node::Whole(_) => WHOLE.get(),
         Node::Buffer(..) => BUFFER.get(),
         Node::Info(_) => info::OPERATIONS.get(),
+        Node::Metadata(_) => metadata::OPERATIONS.get(),
     }
 }
 
@@ -91,7 +98,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
         Node::Buffer(channel, buffer) => unsafe {
             begin(inode, file, channel.clone(), Some(buffer.clone()))
         },
-        Node::Directory(_) | Node::Info(_) => Err(EINVAL),
+        Node::Directory(_) | Node::Info(_) | Node::Metadata(_) => Err(EINVAL),
     };
     result.err().map_or(0, |error| error.to_errno())
 }

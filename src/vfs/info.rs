@@ -92,6 +92,12 @@ fn print(to: &SeqFile, channel: &Channel) {
         "lockless"
     };
     seq_print!(to, "scheme: {}\n", scheme);
+    let format = if config.records.is_some() {
+        "records"
+    } else {
+        "raw"
+    };
+    seq_print!(to, "format: {}\n", format);
     seq_print!(to, "delivery: {}\n", if packet { "packet" } else { "bulk" });
     seq_print!(to, "subbuf_size: {}\n", geo.subbuf_size());
     seq_print!(to, "n_subbufs: {}\n", geo.n_subbufs());

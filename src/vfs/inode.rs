@@ -32,6 +32,8 @@ pub(super) enum Node {
     Buffer(Arc<Channel>, Arc<Buffer>),
     /// A channel's counters.
     Info(Arc<Channel>),
+    /// The description of its packets.
+    Metadata(Arc<Channel>),
 }
 
 impl Node {

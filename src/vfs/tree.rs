@@ -211,6 +211,13 @@ impl Files {
             Node::Info(channel.clone()),
             Owner::of_files(config),
         )?;
+        if channel.metadata().is_some() {
+            directory.create(
+                c"metadata",
+                Node::Metadata(channel.clone()),
+                Owner::of_files(config),
+            )?;
+        }
         let node = Node::Whole(channel.clone());
         self.whole = Some(
             self.parent

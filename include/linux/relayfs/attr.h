@@ -150,7 +150,8 @@ void *relayfs_private_data(const struct rchan *chan);
  * * -E2BIG: a sub-buffer or buffer of more than 1 GiB, or an attribute set that this version of
  *   relayfs does not know
  * * -ENAMETOOLONG: a path or a component of it is too long
- * * -EOPNOTSUPP: %RELAY_TIMESTAMP_TSC on a machine that has none
+ * * -EOPNOTSUPP: %RELAY_TIMESTAMP_TSC on a machine that has none, or where the kernel does not know
+ *   its frequency (%RELAY_FORMAT_RECORDS)
  * * -EEXIST: the path, or "<path>.d", exists
  * * -ENOTDIR: a directory of the path is a file, or a channel's own directory
  * * -ENOMEM: no memory, or more than the module's parameter max_bytes allows; nothing is left

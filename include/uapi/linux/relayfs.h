@@ -22,6 +22,9 @@
 /* statfs(2) f_type of a relayfs mount. */
 #define RELAYFS_MAGIC		0x26F82121
 
+/* In &relayfs_meta.flags: sub-buffers are packets, see struct relayfs_packet. */
+#define RELAYFS_META_RECORDS	0x00002000
+
 /* Version of the mapped layout. */
 #define RELAYFS_META_VERSION	1
 
@@ -148,6 +151,58 @@ struct relayfs_subbuf {
 	__u64 claim;
 	__u64 data_start;
 	__u64 reserved[2];
+};
+
+/* Of struct relayfs_packet. */
+#define RELAYFS_PACKET_MAGIC	0xC1FC1FC1
+
+/* Version of packets and events. */
+#define RELAYFS_PACKET_VERSION	1
+
+/**
+ * struct relayfs_packet - begins a sub-buffer of a channel of records
+ * @magic: RELAYFS_PACKET_MAGIC
+ * @uuid: of the trace, as in the metadata
+ * @stream_id: 0
+ * @packet_size: bits in the packet as it is read
+ * @content_size: bits of it up to the end of the last event
+ * @timestamp_begin: when the sub-buffer was entered, by the channel's clock
+ * @timestamp_end: when it was complete
+ * @events_discarded: events this buffer has refused so far; free-running
+ * @packet_seq_num: sequence number of the sub-buffer
+ * @cpu_id: the CPU, 0xffffffff for a global buffer
+ * @reserved: zero
+ *
+ * A packet of CTF 1.8, in the byte order of the machine; what is in it is aligned to its start, and
+ * read(2) gives one right behind the other. "<path>.d/metadata" says the same to readers of CTF.
+ * All of it is valid once the sub-buffer is delivered.
+ */
+struct relayfs_packet {
+	__u32 magic;
+	__u8 uuid[16];
+	__u32 stream_id;
+	__u64 packet_size;
+	__u64 content_size;
+	__u64 timestamp_begin;
+	__u64 timestamp_end;
+	__u64 events_discarded;
+	__u64 packet_seq_num;
+	__u32 cpu_id;
+	__u32 reserved;
+};
+
+/**
+ * struct relayfs_event - begins an event
+ * @timestamp: when it was reserved, by the channel's clock
+ * @id: which event of the schema
+ * @len: bytes of its fields, which follow
+ *
+ * Events begin at multiples of 8.
+ */
+struct relayfs_event {
+	__u64 timestamp;
+	__u32 id;
+	__u32 len;
 };
 
 /*
