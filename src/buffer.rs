@@ -6,7 +6,7 @@ use crate::bindings as local;
 use crate::channel::Hub;
 use crate::lock::Guarded;
 use crate::reader::Position;
-use crate::ring::{Geometry, Spec};
+use crate::ring::{Delivery, Geometry, Spec};
 use crate::watermark::Watermark;
 use core::sync::atomic::AtomicU64;
 use kernel::bindings;
@@ -16,10 +16,12 @@ use kernel::sync::Arc;
 mod bell;
 mod store;
 mod stores;
+mod teller;
 
 pub(crate) use bell::Bell;
 pub(crate) use store::{page_count, Store, Turns};
 use stores::Stores;
+pub(crate) use teller::Teller;
 
 /// What tells apart the buffers of a channel.
 #[derive(Clone, Copy)]
@@ -75,12 +77,25 @@ pub(crate) struct Shape {
     /// What is worth a wake-up, unless a descriptor says otherwise.
     pub(crate) watermark: Watermark,
     pub(crate) flags: u32,
+    /// Every commit is worth a look, whatever the watermark.
+    pub(crate) every_commit: bool,
 }
 
 impl Shape {
+    /// Which commits are worth a look in buffers of this geometry.
+    pub(crate) fn delivery(watermark: Watermark, every_commit: bool, geo: Geometry) -> Delivery {
+        if every_commit {
+            Delivery::Packet
+        } else {
+            watermark.delivery(geo)
+        }
+    }
+
     /// The same with other sizes. `None`: the reserves leave no room.
     pub(crate) fn resized(self, geo: Geometry) -> Option<Self> {
-        let spec = self.spec.resized(geo, self.watermark.delivery(geo))?;
+        let spec = self
+            .spec
+            .resized(geo, Self::delivery(self.watermark, self.every_commit, geo))?;
         Some(Self { spec, ..self })
     }
 }
@@ -108,9 +123,13 @@ impl Buffer {
         hub: Arc<Hub>,
         generation: u64,
     ) -> Result<Arc<Self>> {
-        let bell = Bell::new(hub)?;
+        let whole_only = shape.flags & local::RELAY_DELIVERY_PACKET == 0;
+        let bell = Bell::new(hub, place.cpu, whole_only)?;
         let current = Store::new(shape, place, bell.clone())?;
         current.set_generation(generation);
+        if let Some(teller) = bell.teller() {
+            teller.begin(&current);
+        }
         Arc::pin_init(
             pin_init!(Self {
                 place,

@@ -47,7 +47,6 @@ impl Gate {
         (before & SHUT == 0).then_some(inside)
     }
 
-    #[allow(dead_code)]
     /// Whether it is open. With preemption off it stays so: what is done without turning it on is done
     /// before the gate is shut.
     fn is_open(&self) -> bool {
@@ -112,6 +111,64 @@ impl Callbacks {
     /// Waits for those that run; from then on none does. Process context, not from one of them.
     pub(crate) fn shut(&self) {
         self.gate.shut();
+    }
+
+    /// Whether the client is told something from an interrupt.
+    pub(crate) fn wants_interrupts(&self) -> bool {
+        self.wants_data() || self.table.buffers_full.is_some()
+    }
+
+    /// Whether it is told of data that can be read.
+    pub(crate) fn wants_data(&self) -> bool {
+        self.table.deliver.is_some()
+    }
+
+    /// A sub-buffer was begun.
+    ///
+    /// # Safety
+    ///
+    /// Preemption must be off, and the start reserve nobody else's.
+    pub(crate) unsafe fn buffer_start(&self, subbuf: &local::relay_subbuf) {
+        if let (Some(start), true) = (self.table.buffer_start, self.gate.is_open()) {
+            // SAFETY: By the type invariants; the gate is open. For the rest the caller vouches.
+            unsafe { start(self.chan(), subbuf) };
+        }
+    }
+
+    /// A sub-buffer is complete.
+    ///
+    /// # Safety
+    ///
+    /// Preemption must be off, and the end reserve nobody else's.
+    pub(crate) unsafe fn buffer_end(&self, subbuf: &local::relay_subbuf) {
+        if let (Some(end), true) = (self.table.buffer_end, self.gate.is_open()) {
+            // SAFETY: As above.
+            unsafe { end(self.chan(), subbuf) };
+        }
+    }
+
+    /// Data can be read.
+    ///
+    /// # Safety
+    ///
+    /// Hard interrupt; the data must not change meanwhile.
+    pub(crate) unsafe fn deliver(&self, delivery: &local::relay_delivery) {
+        if let (Some(deliver), true) = (self.table.deliver, self.gate.is_open()) {
+            // SAFETY: As above.
+            unsafe { deliver(self.chan(), delivery) };
+        }
+    }
+
+    /// A record was refused, as the buffer of `cpu` is full.
+    ///
+    /// # Safety
+    ///
+    /// Hard interrupt.
+    pub(crate) unsafe fn buffers_full(&self, cpu: u32) {
+        if let (Some(full), true) = (self.table.buffers_full, self.gate.is_open()) {
+            // SAFETY: As above.
+            unsafe { full(self.chan(), cpu) };
+        }
     }
 
     /// A user does something with `file`. An error refuses it; `Ok(false)`: the client was not asked.

@@ -302,6 +302,7 @@ impl Channel {
             inbound.close();
         }
         self.flush();
+        self.tell_the_rest();
         let files = self.tree.lock().take();
         drop(files);
         self.hub.closed.store(true, Ordering::Release);
@@ -312,6 +313,10 @@ impl Channel {
         self.hub.wait.wake_all();
         self.hub.room.wake_all();
         self.ticker.stop();
+        for buffer in self.buffers.iter() {
+            buffer.bell().sync();
+        }
+        // Waits, too, for signals that are still at work on other CPUs.
         self.hub.callbacks.shut();
     }
 

@@ -3,6 +3,7 @@
 
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
+#include <linux/irq_work.h>
 #include <linux/irqflags.h>
 #include <linux/namei.h>
 #include <linux/nodemask.h>
@@ -74,6 +75,11 @@ bool relayfs_helper_irqs_disabled(void)
 void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t func)
 {
 	INIT_DELAYED_WORK(work, func);
+}
+
+void relayfs_helper_init_irq_work_hard(struct irq_work *work, void (*func)(struct irq_work *work))
+{
+	*work = IRQ_WORK_INIT_HARD(func);
 }
 
 /* CLOCK_REALTIME, when CLOCK_MONOTONIC is @mono; both in ns. */

@@ -164,6 +164,17 @@ impl<T: OnSignal> Signal<T> {
         })
     }
 
+    /// One that is done in a hard interrupt also on a real-time kernel.
+    pub(crate) fn new_hard() -> impl PinInit<Self> {
+        pin_init!(Self {
+            work <- Opaque::ffi_init(|work: *mut bindings::irq_work| {
+                // SAFETY: `work` is valid for writes.
+                unsafe { local::relayfs_helper_init_irq_work_hard(work, Some(Self::run)) }
+            }),
+            owner: UnsafeCell::new(core::ptr::null()),
+        })
+    }
+
     /// Says whom to call.
     ///
     /// # Safety

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
+#include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/relayfs_fs.h>
 #include <linux/statfs.h>
@@ -35,6 +36,7 @@ bool relayfs_helper_in_nmi(void);
 bool relayfs_helper_irqs_disabled(void);
 struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name);
 void relayfs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);
+void relayfs_helper_init_irq_work_hard(struct irq_work *work, void (*func)(struct irq_work *work));
 int relayfs_helper_locked_down(void);
 bool relayfs_helper_may_go_on(void);
 bool relayfs_helper_may_sleep(void);

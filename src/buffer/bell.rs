@@ -2,6 +2,7 @@
 
 //! How the readers of a buffer are told: all a commit needs to know of them.
 
+use super::teller::Teller;
 use crate::channel::Hub;
 use crate::lock::SectionLock;
 use crate::wake::{OnSignal, Signal, WaitQueue};
@@ -23,10 +24,14 @@ pub(crate) struct Bell {
     /// Keeps writers apart, where that takes a lock.
     #[pin]
     pub(crate) section: SectionLock,
+    /// How the client is told, if it wants to be.
+    teller: Option<Arc<Teller>>,
 }
 
 impl Bell {
-    pub(crate) fn new(hub: Arc<Hub>) -> Result<Arc<Self>> {
+    /// Of the buffer of `cpu`, or of all CPUs. `whole_only`: the client is not told of parts of sub-buffers.
+    pub(crate) fn new(hub: Arc<Hub>, cpu: Option<u32>, whole_only: bool) -> Result<Arc<Self>> {
+        let teller = Teller::new(hub.clone(), cpu, whole_only)?;
         let bell = Arc::pin_init(
             pin_init!(Self {
                 hub,
@@ -34,6 +39,7 @@ impl Bell {
                 signal <- Signal::new(),
                 wish: Wish::new(),
                 section <- SectionLock::new(),
+                teller,
             }),
             GFP_KERNEL,
         )?;
@@ -42,15 +48,41 @@ impl Bell {
         Ok(bell)
     }
 
+    pub(crate) fn teller(&self) -> Option<&Teller> {
+        self.teller.as_deref()
+    }
+
+    /// Waits until a raised signal is done, but for what other CPUs still do. Process context.
+    pub(crate) fn sync(&self) {
+        self.signal.sync();
+    }
+
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
     }
 
-    /// A commit was worth a look; its writer stands at `pos()`: tells sleeping readers, if it has
-    /// reached what they wish for. Any context.
+    /// A commit was worth a look; its writer stands at `pos()`: tells the client, and sleeping readers if it
+    /// has reached what they wish for. Any context.
     pub(crate) fn written(&self, pos: impl Fn() -> u64) {
+        if let Some(teller) = self.teller() {
+            teller.written();
+        }
         if self.wish.take_if_reached(pos) {
             self.signal.raise();
+        }
+    }
+
+    /// A record was refused for want of room. Any context.
+    pub(crate) fn refused(&self) {
+        if let Some(teller) = self.teller() {
+            teller.refused();
+        }
+    }
+
+    /// A sub-buffer was begun. Any context.
+    pub(crate) fn has_room(&self) {
+        if let Some(teller) = self.teller() {
+            teller.has_room();
         }
     }
 

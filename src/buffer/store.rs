@@ -256,6 +256,16 @@ impl Store {
         self.bell.written(|| self.ring.written_pos());
     }
 
+    /// A record was refused for want of room. Any context.
+    pub(crate) fn refused(&self) {
+        self.bell.refused();
+    }
+
+    /// A sub-buffer was begun. Any context.
+    pub(crate) fn has_room(&self) {
+        self.bell.has_room();
+    }
+
     /// Tells sleeping readers of what there is here, whatever their watermark. Any context.
     #[cold]
     pub(crate) fn urge(&self) {
@@ -302,7 +312,7 @@ impl Store {
     }
 }
 
-/// Nothing is to be done at the turns of its sub-buffers unless its owner says so.
+/// The client is told of the turns of sub-buffers; or its owner acts on them.
 impl Hooks for Store {
     fn may_enter(&self, _seq: u64, full: bool) -> bool {
         match self.turns.as_ref() {
@@ -313,13 +323,41 @@ impl Hooks for Store {
 
     fn opened(&self, opened: &Opened) {
         if let Some(turns) = self.turns.as_ref() {
-            turns.opened(self, opened);
+            return turns.opened(self, opened);
         }
+        let Opened { seq, begin, start } = *opened;
+        let subbuf = local::relay_subbuf {
+            seq,
+            begin,
+            start: start.at.cast(),
+            // Reserves are shorter than a sub-buffer.
+            start_len: start.len as u32,
+            end_len: self.ring.end_reserve(),
+            cpu: self.cpu.unwrap_or(local::RELAY_CPU_NONE),
+            ..Default::default()
+        };
+        // SAFETY: Who writes, or ends a sub-buffer, is pinned. The reserve is this context's.
+        unsafe { self.bell.hub().callbacks.buffer_start(&subbuf) };
     }
 
     fn whole(&self, whole: &Whole) {
         if let Some(turns) = self.turns.as_ref() {
-            turns.whole(self, whole);
+            return turns.whole(self, whole);
         }
+        let subbuf = local::relay_subbuf {
+            seq: whole.seq,
+            begin: whole.begin,
+            end: whole.end,
+            start: whole.start.at.cast(),
+            start_len: whole.start.len as u32,
+            end_len: whole.tail.len as u32,
+            end_reserve: whole.tail.at.cast(),
+            len: whole.data_len as u32,
+            records: whole.records as u32,
+            cpu: self.cpu.unwrap_or(local::RELAY_CPU_NONE),
+            padding: whole.padding as u32,
+        };
+        // SAFETY: As above.
+        unsafe { self.bell.hub().callbacks.buffer_end(&subbuf) };
     }
 }

@@ -206,6 +206,16 @@ impl Buffer {
     /// Keeps what was written before the last resize no longer, if that was store `below` or one
     /// before. Process context.
     pub(crate) fn drop_old(&self, below: u64) {
+        if let Some(teller) = self.bell.teller() {
+            let old = self.stores.with(|stores| {
+                let old = stores.old.as_ref().filter(|old| old.complete)?;
+                Some(old.store.generation())
+            });
+            // What the client is to be told of must be kept until then.
+            if let Some(old) = old.filter(|&old| old < below) {
+                teller.leave(old);
+            }
+        }
         let dropped = self.stores.with(|stores| {
             let old = stores
                 .old

@@ -135,10 +135,12 @@ impl Config {
         let (clock, timestamp) = clock(attr.flags)?;
         let geo = geometry(attr.subbuf_size, u64::from(attr.n_subbufs))?;
         let watermark = watermark(attr, delivery == RELAY_DELIVERY_PACKET, geo)?;
+        let packet = delivery == RELAY_DELIVERY_PACKET;
+        let every_commit = packet && callbacks.deliver.is_some();
         let spec = Spec::new(
             geo,
             mode == RELAY_MODE_CONTINUOUS,
-            watermark.delivery(geo),
+            Shape::delivery(watermark, every_commit, geo),
             Reserves {
                 start: attr.start_reserve,
                 end: attr.end_reserve,
@@ -163,6 +165,7 @@ impl Config {
                 | scheme
                 | format
                 | attr.flags & RELAY_DUPLEX,
+            every_commit,
         };
         Ok(Self {
             shape,
@@ -210,6 +213,7 @@ impl Config {
                 | RELAY_USAGE_GLOBAL
                 | RELAY_MODE_NO_OVERWRITE
                 | flags & clocks,
+            every_commit: true,
         };
         Some(Self {
             shape,

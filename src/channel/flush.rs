@@ -4,7 +4,7 @@
 //! was written.
 
 use super::Channel;
-use crate::buffer::{Buffer, Store};
+use crate::buffer::{Buffer, Store, Teller};
 use crate::ring;
 use kernel::bindings;
 use kernel::ffi::c_void;
@@ -22,6 +22,23 @@ impl Channel {
             }
         });
         now
+    }
+
+    /// Waits until the client was told of all there is. Nobody writes any more. Process context.
+    pub(super) fn tell_the_rest(&self) {
+        let tellers = || {
+            self.buffers()
+                .iter()
+                .filter_map(|buffer| buffer.bell().teller())
+        };
+        while tellers().next().is_some() {
+            tellers().for_each(Teller::hurry);
+            // SAFETY: Process context.
+            unsafe { bindings::synchronize_rcu() };
+            if tellers().all(Teller::is_idle) {
+                return;
+            }
+        }
     }
 
     /// Throws away what was written so far. Process context, interrupts on.

@@ -220,7 +220,11 @@ impl Channel {
     #[cold]
     #[inline(never)]
     pub(crate) fn refuse(&self, pinned: &Pinned, cause: Cause, len: usize) -> Error {
-        match self.here.here(pinned) {
+        let store = self.here.here(pinned);
+        if let (Some(store), Cause::Full) = (store, cause) {
+            store.refused();
+        }
+        match store {
             Some(store) => match store.kind() {
                 // Atomic on its own, as no lock can be taken to count a refusal of an NMI.
                 Kind::Global | Kind::GlobalLocked => store.shared().count_lost(cause, len as u64),
@@ -266,8 +270,10 @@ fn reserve_slow<R: Rmw>(store: &Store, ring: &Ring<R>, len: u64) -> Result<Slot,
 pub(super) fn tell(store: &Store, found: (Result<Slot, Cause>, Committed)) -> Result<Slot, Cause> {
     let (slot, committed) = found;
     store.notify(committed);
-    if let Err(Cause::Full) = slot {
-        store.urge();
+    match slot {
+        Ok(_) => store.has_room(),
+        Err(Cause::Full) => store.urge(),
+        Err(_) => {}
     }
     slot
 }

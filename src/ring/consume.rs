@@ -74,6 +74,17 @@ impl<R: Rmw> Ring<R> {
         unsafe { self.bytes(pos, c.stop.wrapping_sub(c.off)) }
     }
 
+    /// Whether nothing of its sub-buffer comes after what [`Ring::peek`] gives. Not known of one that has
+    /// not ended.
+    pub(crate) fn is_last(&self, c: &mut Cursor) -> bool {
+        let (off, stop) = (c.off, c.stop);
+        c.off = stop;
+        self.settle(c);
+        let last = c.held && c.whole && c.off >= c.end;
+        (c.off, c.stop) = (off, stop);
+        last
+    }
+
     /// Consumes `n` bytes of what [`Ring::peek`] gave.
     pub(crate) fn consume(&self, c: &mut Cursor, n: u64) {
         c.step(n.min(c.stop.wrapping_sub(c.off)));
@@ -219,7 +230,8 @@ impl<R: Rmw> Ring<R> {
                 c.go_to(newest.wrapping_sub(self.geo.n_subbufs()));
             }
             // Once delivered it stays so: what comes after the hold finds it at least as far.
-            if self.whole_only && self.head().deliver.seq.load(Ordering::Relaxed) <= c.seq {
+            let whole_only = self.whole_only || c.whole_only;
+            if whole_only && self.head().deliver.seq.load(Ordering::Relaxed) <= c.seq {
                 return false;
             }
             match self.claim(c.seq).hold(c.seq) {

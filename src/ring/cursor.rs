@@ -43,6 +43,8 @@ pub(crate) struct Cursor {
     /// Sub-buffers left behind so far with all read that was in them.
     pub(crate) ended: u64,
     pub(super) holes: Window,
+    /// It takes no part of a sub-buffer.
+    pub(super) whole_only: bool,
 }
 
 /// Records, and their payload bytes.
@@ -82,6 +84,14 @@ pub(super) struct Run {
 }
 
 impl Cursor {
+    /// At the beginning. `whole_only`: it waits for the end of each sub-buffer.
+    pub(crate) fn new(whole_only: bool) -> Self {
+        Self {
+            whole_only,
+            ..Self::default()
+        }
+    }
+
     /// Starts a run in the sub-buffer the cursor is in. The caller found its bytes committed.
     pub(super) fn begin_run(&mut self, run: &Run) {
         if !self.entered {

@@ -237,6 +237,11 @@ impl<R: Rmw> Ring<R> {
         }
     }
 
+    /// Bytes at the end of each sub-buffer that are the client's.
+    pub(crate) fn end_reserve(&self) -> u32 {
+        self.reserves.end
+    }
+
     /// The longest record: as long as the sub-buffer with the largest reserves has room for.
     pub(crate) fn max_record(&self) -> u64 {
         let most = self

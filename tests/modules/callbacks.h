@@ -24,6 +24,7 @@ struct client {
 	atomic_t data_len;
 	struct file *files[CB_MAX_FILES];
 	atomic_t n_files;
+	atomic_t delivering[NR_CPUS + 1];	/* the last: of all CPUs */
 };
 
 /* callbacks_client.c: the callbacks of @wanted. */

@@ -97,11 +97,15 @@ static void deliver(struct rchan *chan, const struct relay_delivery *d)
 {
 	struct cb_event event;
 	struct client *client = enter(chan, CB_DELIVER, &event);
+	atomic_t *delivering = &client->delivering[min_t(u32, d->cpu, NR_CPUS)];
 	const u64 args[] = { d->seq, keep(client, d->data, d->len), d->len, d->lost, d->cpu,
 			     d->last };
 
+	if (atomic_inc_return(delivering) > 1)
+		event.context |= CB_OVERLAP;
 	memcpy(event.arg, args, sizeof(args));
 	leave(client, &event);
+	atomic_dec(delivering);
 }
 
 static void user_deliver(struct rchan *chan, const void *data, size_t len)

@@ -66,6 +66,7 @@ static long give_events(const struct client *client, const struct cb_call *call)
 static long do_call(struct client *client, const struct cb_call *call)
 {
 	struct rchan *chan = READ_ONCE(client->chan);
+	long ret;
 
 	switch (call->op) {
 	case CB_INSIDE:
@@ -92,6 +93,9 @@ static long do_call(struct client *client, const struct cb_call *call)
 	case CB_RESET:
 		relay_reset(chan);
 		return 0;
+	case CB_RESIZE:
+		ret = relay_realloc_buffer(chan, call->len, call->count);
+		return ret ?: relay_replace_buffer(chan);
 	case CB_WRITE:
 	case CB_LOCK_WRITE:
 		return callbacks_write(client, call);
@@ -109,6 +113,7 @@ static long callbacks_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		struct cb_behave behave;
 		struct cb_call call;
 	} u;
+	long ret;
 
 	if (_IOC_SIZE(cmd) > sizeof(u))
 		return -ENOTTY;
@@ -116,8 +121,10 @@ static long callbacks_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		return -EFAULT;
 	switch (cmd) {
 	case CB_IOC_OPEN:
-		guard(mutex)(&opening);
-		return do_open(client, &u.open);
+		mutex_lock(&opening);
+		ret = do_open(client, &u.open);
+		mutex_unlock(&opening);
+		return ret;
 	case CB_IOC_BEHAVE:
 		client->behave = u.behave;
 		wake_up_all(&client->released);

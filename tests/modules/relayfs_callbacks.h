@@ -25,6 +25,7 @@ enum cb_what {
 #define CB_IN_NMI	4
 #define CB_IRQS_OFF	8
 #define CB_MAY_SLEEP	16
+#define CB_OVERLAP	32	/* another deliver of the same buffer runs */
 
 struct cb_event {
 	__u32 what;
@@ -63,6 +64,7 @@ enum cb_op {
 	CB_CLOSE,
 	CB_FLUSH,
 	CB_RESET,
+	CB_RESIZE,		/* len: of sub-buffers, count: of them */
 	CB_LOCK_WRITE,		/* as CB_WRITE, with the channel locked */
 	CB_WRITE,		/* count, len, byte, context: that many records; ret: of the last */
 	CB_INSIDE,		/* ret: callbacks that run now */

@@ -45,7 +45,7 @@ struct relay_subbuf {
  * @lost: records of this buffer that were overwritten before this callback could be told of them,
  *	so far
  * @cpu: the CPU in whose buffer it is, or %RELAY_CPU_NONE
- * @last: it goes to the end of its sub-buffer
+ * @last: it goes to the end of its sub-buffer; 0 if that was not known, as it had not ended
  */
 struct relay_delivery {
 	const void *data;
@@ -111,7 +111,8 @@ enum relay_fileop {
  *	Context: process, the writing task; may sleep, and no lock is held.
  *
  * @buffers_full: A buffer has become full: a record was refused as there was no room
- *	(%RELAY_MODE_NO_OVERWRITE). Said again only after a record was written to that buffer since.
+ *	(%RELAY_MODE_NO_OVERWRITE). However many are refused, said again only after a sub-buffer was
+ *	begun since. Writers that wait for room do not count before they give up.
  *
  *	Context: hard interrupt; none of relayfs' locks is held.
  *

@@ -18,6 +18,7 @@ rmmod relayfs_torture 2>/dev/null
 rmmod relayfs_wakeup 2>/dev/null
 rmmod relayfs_files 2>/dev/null
 rmmod relayfs_calls 2>/dev/null
+rmmod relayfs_callbacks 2>/dev/null
 
 plan 15
 check "loaded and mounted" grep -q " $MOUNT relayfs " /proc/mounts
