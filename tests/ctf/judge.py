@@ -395,6 +395,7 @@ TESTS = [
     ("full", refused),
     ("lapped", lapped),
     ('blob"', blobs),
+    ("rust", complete_rust),
     ("systrace", traced),
 ]
 
