@@ -196,7 +196,6 @@ TEST_F(fileop, a_child_has_no_part_in_a_mapping)
 	ASSERT_NE(map, MAP_FAILED);
 	/* Nor can it be given one. */
 	EXPECT_EQ(madvise(map, len, MADV_DOFORK), -1);
-	EXPECT_EQ(errno, EINVAL);
 	child = fork();
 	ASSERT_GE(child, 0);
 	if (!child)
