@@ -438,6 +438,48 @@ TEST_F(readers, reserves_are_read_and_consumed_as_users_get_them)
 	EXPECT_TRUE(adds_up(&info));
 }
 
+TEST_F(readers, packets_are_read_and_consumed_whole)
+{
+	int id = calls_open(self->dev, "packets", (struct calls_open){
+		.subbuf_size = SUBBUF, .n_subbufs = N,
+		.flags = variant->flags | RELAY_FORMAT_RECORDS });
+	int reader = reader_add(self->dev, id, self->cpu, 0);
+	int fd = file_open("packets", O_RDONLY | O_NONBLOCK);
+	struct rchan_info info;
+	uint32_t magic;
+	long n;
+
+	ASSERT_GE(id, 0);
+	ASSERT_GE(reader, 0);
+	for (int i = 0; i < 4; i++) {
+		EXPECT_EQ(calls_write(self->dev, id, out, 100), 100);
+		if (i % 2)
+			ASSERT_EQ(calls(self->dev, CALLS_FLUSH, id), 0);
+	}
+	n = avail(self->dev, reader) / 2;
+	ASSERT_GT(n, 200);
+	EXPECT_EQ(reader_read(self->dev, reader, in, n - 1, 0), -EMSGSIZE);
+	EXPECT_EQ(reader_read(self->dev, reader, NULL, n - 1, 1), -EMSGSIZE);
+	EXPECT_EQ(read(fd, in, n - 1), -1);
+	EXPECT_EQ(errno, EMSGSIZE);
+	EXPECT_EQ(reader_read(self->dev, reader, NULL, 2 * n - 1, 0), n);
+	EXPECT_EQ(reader_read(self->dev, reader, in, 2 * n - 1, 1), n);
+	memcpy(&magic, in, sizeof(magic));
+	EXPECT_EQ(magic, 0xc1fc1fc1);
+	EXPECT_EQ(consume_bytes(self->dev, reader, n - 1), 0);
+	EXPECT_EQ(calls_info(self->dev, id).read.bytes, 0);
+	EXPECT_EQ(consume_bytes(self->dev, reader, 1), 0);
+	info = calls_info(self->dev, id);
+	EXPECT_EQ(info.read.records, 2);
+	EXPECT_TRUE(adds_up(&info));
+	/* Users go on behind that. */
+	EXPECT_EQ(read(fd, in, sizeof(in)), n);
+	memcpy(&magic, in, sizeof(magic));
+	EXPECT_EQ(magic, 0xc1fc1fc1);
+	EXPECT_EQ(calls_info(self->dev, id).read.records, 4);
+	close(fd);
+}
+
 TEST_F(readers, empty_or_not)
 {
 	int a = reader_add(self->dev, self->id, RELAY_CPU_ALL, 0);
