@@ -298,6 +298,7 @@ TEST_F(compat, nothing_is_read_before_it_is_filled)
 {
 	struct pollfd p = { .events = POLLIN };
 	pthread_t thread;
+	int early;
 	void *ret;
 
 	ASSERT_EQ(client_open(self->dev, (struct compat_open){ 0 }), 0);
@@ -305,16 +306,17 @@ TEST_F(compat, nothing_is_read_before_it_is_filled)
 	ASSERT_EQ(pthread_create(&thread, NULL, hold, &self->dev), 0);
 	while (!client_state(self->dev, 0).held)
 		sched_yield();
-	/*
-	 * A reader that waits, a flush, an interrupt that writes behind it: nothing of it is seen.
-	 */
-	EXPECT_EQ(poll(&p, 1, 700), 0);
+	/* A reader that waits, and an interrupt that has written behind it: nothing is seen. */
+	early = poll(&p, 1, 700);
+	EXPECT_EQ(early, 0);
 	EXPECT_EQ(read_records(p.fd, 0), 0);
 	EXPECT_EQ(ioctl(self->dev, COMPAT_GO), 0);
 	EXPECT_EQ(pthread_join(thread, &ret), 0);
 	EXPECT_EQ(ret, NULL);
-	EXPECT_EQ(poll(&p, 1, -1), 1);
-	EXPECT_EQ(read_records(p.fd, 0), 2);
+	if (!early) {
+		EXPECT_EQ(poll(&p, 1, -1), 1);
+		EXPECT_EQ(read_records(p.fd, 0), 2);
+	}
 	close(p.fd);
 }
 
