@@ -9,71 +9,11 @@
 //! CPU was seen with preemption on.
 
 use crate::bindings as local;
-use crate::wake::WaitQueue;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use crate::gate::Gate;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use kernel::bindings;
 use kernel::ffi::{c_long, c_void};
 use kernel::prelude::*;
-
-/// In the gate's word: nobody is let in any more. Half of it is how many are inside.
-const SHUT: usize = 1;
-const ONE: usize = 2;
-
-/// What is between relayfs and code that may go.
-#[pin_data]
-struct Gate {
-    word: AtomicUsize,
-    /// Who shuts it.
-    #[pin]
-    shutting: WaitQueue,
-}
-
-/// Inside a gate: it is not shut before this is dropped.
-struct Inside<'a>(&'a Gate);
-
-impl Gate {
-    fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            word: AtomicUsize::new(0),
-            shutting <- WaitQueue::new(),
-        })
-    }
-
-    /// Process context.
-    fn enter(&self) -> Option<Inside<'_>> {
-        // ORDERING: gate:A
-        let before = self.word.fetch_add(ONE, Ordering::AcqRel);
-        let inside = Inside(self);
-        (before & SHUT == 0).then_some(inside)
-    }
-
-    /// Whether it is open. With preemption off it stays so: what is done without turning it on is done
-    /// before the gate is shut.
-    fn is_open(&self) -> bool {
-        self.word.load(Ordering::Acquire) & SHUT == 0
-    }
-
-    /// Process context.
-    fn shut(&self) {
-        // ORDERING: gate:A
-        self.word.fetch_or(SHUT, Ordering::AcqRel);
-        // ORDERING: gate:B
-        let inside = || self.word.load(Ordering::Acquire) / ONE;
-        self.shutting.wait_all_over(|| inside() == 0);
-        // SAFETY: Process context.
-        unsafe { bindings::synchronize_rcu() };
-    }
-}
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        // ORDERING: gate:B
-        let before = self.0.word.fetch_sub(ONE, Ordering::AcqRel);
-        if before & SHUT != 0 {
-            self.0.shutting.wake_all();
-        }
-    }
-}
 
 /// A client's callbacks.
 ///
@@ -111,6 +51,9 @@ impl Callbacks {
     /// Waits for those that run; from then on none does. Process context, not from one of them.
     pub(crate) fn shut(&self) {
         self.gate.shut();
+        self.gate.wait_empty();
+        // SAFETY: Process context.
+        unsafe { bindings::synchronize_rcu() };
     }
 
     /// Whether the client is told something from an interrupt.

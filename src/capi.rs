@@ -42,7 +42,8 @@ const _: () = {
         control: relayfs_cpu_info, relayfs_flush, relayfs_info, relayfs_realloc_buffer,
             relayfs_replace_buffer, relayfs_reset;
         events: relayfs_metadata, relayfs_reserve_event, relayfs_write_event;
-        files: relayfs_file_data;
+        files: relayfs_channel_dir, relayfs_create_dir, relayfs_create_file, relayfs_file_data,
+            relayfs_remove;
         open: relayfs_close, relayfs_get, relayfs_open, relayfs_private_data, relayfs_put;
         read: relayfs_add_map_reader, relayfs_add_reader, relayfs_buffers_consumed,
             relayfs_bytes_avail, relayfs_bytes_consumed, relayfs_empty, relayfs_full, relayfs_read,

@@ -5,6 +5,7 @@
 use crate::bindings as local;
 use crate::buffer::{page_count, Buffer, Place, Shape, Store};
 use crate::callbacks::Callbacks;
+use crate::handles::Handle;
 use crate::kind::Kind;
 use crate::lock::Guarded;
 use crate::memory;
@@ -18,7 +19,7 @@ use kernel::cpu::nr_cpu_ids;
 use kernel::prelude::*;
 use kernel::str::CString;
 use kernel::sync::barrier::{smp_mb, Full};
-use kernel::sync::{new_mutex, Arc, Mutex};
+use kernel::sync::{new_mutex, Arc, Mutex, SetOnce};
 
 pub(crate) mod buffers;
 pub(crate) mod config;
@@ -127,6 +128,8 @@ pub(crate) struct Channel {
     /// The files; also guards the making of buffers, and what they are like.
     #[pin]
     tree: Mutex<Option<vfs::Files>>,
+    /// Their directory.
+    pub(crate) directory: SetOnce<Handle>,
     /// What the buffers are like now.
     #[pin]
     present: Guarded<Present>,
@@ -185,6 +188,7 @@ impl Channel {
                 fast,
                 merge <- new_mutex!(Merge::default(), "relayfs merge"),
                 tree <- new_mutex!(None, "relayfs files"),
+                directory: SetOnce::new(),
                 present <- Guarded::new(present),
                 resizer <- Resizer::new(),
                 ticker,
@@ -281,7 +285,11 @@ impl Channel {
     fn make_files(self: &Arc<Self>) -> Result {
         let mut files = self.tree.lock();
         if let Some(path) = self.path() {
-            *files = Some(vfs::Files::create(self, path)?);
+            let made = vfs::Files::create(self, path)?;
+            if let Some(directory) = made.directory() {
+                self.directory.populate(directory);
+            }
+            *files = Some(made);
         }
         Ok(())
     }
@@ -303,8 +311,10 @@ impl Channel {
         }
         self.flush();
         self.tell_the_rest();
-        let files = self.tree.lock().take();
-        drop(files);
+        let mut files = self.tree.lock().take();
+        if let Some(files) = &mut files {
+            files.leave();
+        }
         self.hub.closed.store(true, Ordering::Release);
         vfs::forget_file_data(self);
         for buffer in self.buffers.iter() {
@@ -318,6 +328,8 @@ impl Channel {
         }
         // Waits, too, for signals that are still at work on other CPUs.
         self.hub.callbacks.shut();
+        // Waits for what runs of the client's operations, which may have waited for this.
+        drop(files);
     }
 
     /// The watermarks of descriptors have changed. Process context.

@@ -44,6 +44,7 @@ impl<T> Handles<T> {
     /// A handle for `what`.
     pub(crate) fn insert(&mut self, what: T) -> Result<Handle> {
         let handle = Handle(self.next);
+        self.reserve()?;
         self.entries.push((handle, what), GFP_KERNEL)?;
         // INVARIANT: The new one is above all others. At one in a nanosecond it takes centuries to
         // come to the addresses that mean an error.
@@ -51,9 +52,32 @@ impl<T> Handles<T> {
         Ok(handle)
     }
 
+    /// Makes room, so that the next [`insert`](Self::insert) does not fail.
+    pub(crate) fn reserve(&mut self) -> Result {
+        Ok(self.entries.reserve(1, GFP_KERNEL)?)
+    }
+
+    fn index(&self, handle: Handle) -> Option<usize> {
+        self.entries
+            .binary_search_by_key(&handle, |entry| entry.0)
+            .ok()
+    }
+
     pub(crate) fn get(&self, handle: Handle) -> Option<&T> {
-        let at = self.entries.binary_search_by_key(&handle, |entry| entry.0);
-        at.ok().and_then(|at| self.entries.get(at)).map(|e| &e.1)
+        self.entries.get(self.index(handle)?).map(|entry| &entry.1)
+    }
+
+    pub(crate) fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
+        let at = self.index(handle)?;
+        self.entries.get_mut(at).map(|entry| &mut entry.1)
+    }
+
+    /// Forgets what a handle stands for, and gives it.
+    pub(crate) fn remove(&mut self, handle: Handle) -> Option<T> {
+        let at = self.index(handle)?;
+        let removed = self.entries.remove(at).ok();
+        self.tidy();
+        removed.map(|entry| entry.1)
     }
 
     /// The oldest that is as `wanted` says.
@@ -62,11 +86,21 @@ impl<T> Handles<T> {
         entries.find(|entry| wanted(&entry.1)).map(|entry| entry.0)
     }
 
+    /// The youngest that is as `wanted` says.
+    pub(crate) fn find_youngest(&self, wanted: impl Fn(&T) -> bool) -> Option<Handle> {
+        let mut entries = self.entries.iter().rev();
+        entries.find(|entry| wanted(&entry.1)).map(|entry| entry.0)
+    }
+
     /// Forgets those that are not as `kept` says.
     pub(crate) fn retain(&mut self, mut kept: impl FnMut(&mut T) -> bool) {
         self.entries.retain(|entry| kept(&mut entry.1));
+        self.tidy();
+    }
+
+    /// Statics are not dropped: nothing may be left when the module is unloaded.
+    fn tidy(&mut self) {
         if self.entries.is_empty() {
-            // Statics are not dropped: nothing is left for when the module is unloaded.
             self.entries = KVec::new();
         }
     }

@@ -8,11 +8,11 @@
 //! * [`percpu`], [`lock`], [`kind`], [`wake`], [`watermark`], [`memory`], [`pages`], [`buffer`]: what a
 //!   ring needs from the kernel: the CPU it belongs to, what keeps writers apart, how sleeping readers
 //!   learn of data, when, and memory, as far as the limit allows.
+//! * [`handles`], [`gate`]: numbers that clients hold; what is between us and their code.
 //! * [`callbacks`]: what a client wants to be told.
 //! * [`metadata`]: the text that describes packets, pure as the ring.
 //! * [`channel`]: a client's set of buffers, its attributes and its life.
 //! * [`reader`]: what an open file has read of a channel.
-//! * [`handles`]: numbers that clients hold.
 //! * [`vfs`]: mount, directories, files, mappings.
 //! * [`capi`]: what C clients call.
 //! * [`compat`]: the kernel's own relay interface, on top of all that.
@@ -25,6 +25,7 @@ mod callbacks;
 mod capi;
 mod channel;
 mod compat;
+mod gate;
 mod handles;
 mod kind;
 mod lock;

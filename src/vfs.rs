@@ -4,10 +4,12 @@
 //!
 //! * [`context`]: mount options, as data. * [`superblock`]: the one superblock all mounts show.
 //! * [`inode`]: directories and files, who owns them. * [`tree`]: a channel's files come and go.
+//! * [`own`]: clients' directories and files come and go. * [`client`]: what is done with those files.
 //! * [`file`]: open, read, poll. * [`ioctl`]: ioctls. * [`mmap`]: mappings.
 //! * [`info`]: the counters as text. * [`foreign`]: a channel's data in other file systems.
 //! * [`metadata`]: how packets are to be read.
 
+mod client;
 mod context;
 mod file;
 mod foreign;
@@ -16,11 +18,13 @@ mod inode;
 mod ioctl;
 mod metadata;
 mod mmap;
+mod own;
 mod superblock;
 mod tree;
 
 pub(crate) use self::file::begin;
 pub(crate) use self::foreign::{data as file_data, forget as forget_file_data, FileOperations};
+pub(crate) use self::own::{create_dir, create_file, remove, Parent};
 pub(crate) use self::tree::{check_path, Files};
 
 use kernel::bindings;

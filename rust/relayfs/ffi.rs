@@ -303,27 +303,34 @@ unsafe extern "C" {
 unsafe extern "C" {
     pub fn relayfs_metadata(chan: *const rchan) -> *const kernel::ffi::c_char;
 }
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct relay_entry {
+    _unused: [u8; 0],
+}
 unsafe extern "C" {
     pub static relayfs_file_operations: file_operations;
 }
 unsafe extern "C" {
-    pub fn relayfs_create_dir(name: *const kernel::ffi::c_char, parent: *mut dentry)
-        -> *mut dentry;
+    pub fn relayfs_create_dir(
+        name: *const kernel::ffi::c_char,
+        parent: *mut relay_entry,
+    ) -> *mut relay_entry;
 }
 unsafe extern "C" {
     pub fn relayfs_create_file(
         name: *const kernel::ffi::c_char,
         mode: umode_t,
-        parent: *mut dentry,
+        parent: *mut relay_entry,
         data: *mut kernel::ffi::c_void,
         fops: *const file_operations,
-    ) -> *mut dentry;
+    ) -> *mut relay_entry;
 }
 unsafe extern "C" {
-    pub fn relayfs_remove(dentry: *mut dentry);
+    pub fn relayfs_remove(entry: *mut relay_entry);
 }
 unsafe extern "C" {
-    pub fn relayfs_channel_dir(chan: *mut rchan) -> *mut dentry;
+    pub fn relayfs_channel_dir(chan: *mut rchan) -> *mut relay_entry;
 }
 unsafe extern "C" {
     pub fn relayfs_file_data(chan: *mut rchan, cpu: u32_) -> *mut kernel::ffi::c_void;

@@ -60,6 +60,12 @@ pub(super) fn set_owner(module: &'static ThisModule) {
     }
 }
 
+/// The module.
+pub(super) fn owner() -> *mut bindings::module {
+    // SAFETY: Set before any file exists, and not changed since.
+    unsafe { (*WHOLE.get()).owner }
+}
+
 /// The operations of a file or directory.
 pub(super) fn operations(node: &Node) -> *const bindings::file_operations {
     match node {
@@ -69,6 +75,7 @@ pub(super) fn operations(node: &Node) -> *const bindings::file_operations {
         Node::Buffer(..) => BUFFER.get(),
         Node::Info(_) => info::OPERATIONS.get(),
         Node::Metadata(_) => metadata::OPERATIONS.get(),
+        Node::Client(file) => file.operations(),
     }
 }
 
@@ -98,7 +105,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
         Node::Buffer(channel, buffer) => unsafe {
             begin(inode, file, channel.clone(), Some(buffer.clone()))
         },
-        Node::Directory(_) | Node::Info(_) | Node::Metadata(_) => Err(EINVAL),
+        Node::Directory(_) | Node::Info(_) | Node::Metadata(_) | Node::Client(_) => Err(EINVAL),
     };
     result.err().map_or(0, |error| error.to_errno())
 }

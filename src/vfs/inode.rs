@@ -6,9 +6,11 @@
 //! remount: which attributes do so is kept in `i_generation`, and the inode is brought up to date
 //! whenever permissions or attributes are asked for.
 
+use super::client::ClientFile;
 use super::{context::OPTIONS, file, StaticOps};
 use crate::buffer::Buffer;
 use crate::channel::{config::Config, Channel};
+use core::mem::MaybeUninit;
 use kernel::bindings;
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -17,7 +19,8 @@ use kernel::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Root,
-    /// Made because a channel's path names it; vanishes when empty.
+    /// Made by a client, or because a channel's path names it; vanishes when it is empty and no client
+    /// holds it.
     Parent,
     /// A channel's own.
     Channel,
@@ -34,6 +37,40 @@ pub(super) enum Node {
     Info(Arc<Channel>),
     /// The description of its packets.
     Metadata(Arc<Channel>),
+    /// A client's own.
+    Client(Arc<ClientFile>),
+}
+
+/// An inode, and what is behind it: `i_private` is for files of clients.
+#[repr(C)]
+struct Inode {
+    vfs: bindings::inode,
+    /// From `KBox::into_raw()`, or null.
+    node: *mut Node,
+}
+
+/// # Safety
+///
+/// As the kernel calls it, to make an inode.
+pub(super) unsafe extern "C" fn alloc(_sb: *mut bindings::super_block) -> *mut bindings::inode {
+    let Ok(inode) = KBox::<Inode>::new_uninit(GFP_KERNEL) else {
+        return core::ptr::null_mut();
+    };
+    let inode = KBox::into_raw(inode).cast::<Inode>();
+    // SAFETY: Just made, and ours alone.
+    unsafe {
+        (*inode).node = core::ptr::null_mut();
+        bindings::inode_init_once(&raw mut (*inode).vfs);
+    }
+    inode.cast()
+}
+
+/// # Safety
+///
+/// As the kernel calls it: `inode` made by [`alloc`], nobody uses it any more.
+pub(super) unsafe extern "C" fn free(inode: *mut bindings::inode) {
+    // SAFETY: As the caller promises.
+    drop(unsafe { KBox::from_raw(inode.cast::<MaybeUninit<Inode>>()) });
 }
 
 impl Node {
@@ -66,6 +103,14 @@ impl Owner {
             mode: config.mode.map(|mode| mode & 0o444),
             uid: config.uid,
             gid: config.gid,
+        }
+    }
+
+    /// As the mount says but for the mode; 0: that, too.
+    pub(super) fn with_mode(mode: u16) -> Self {
+        Self {
+            mode: (mode != 0).then_some(mode),
+            ..Self::default()
         }
     }
 
@@ -102,6 +147,10 @@ pub(super) unsafe fn new(
 ) -> Result<*mut bindings::inode> {
     let directory = matches!(node, Node::Directory(_));
     let fops = file::operations(&node);
+    let private = match &node {
+        Node::Client(file) => file.data(),
+        _ => core::ptr::null_mut(),
+    };
     let node = KBox::new(node, GFP_KERNEL)?;
     // SAFETY: As the caller promises.
     let inode = unsafe { bindings::new_inode(sb) };
@@ -123,7 +172,8 @@ pub(super) unsafe fn new(
         (*inode).i_uid.val = owner.uid.unwrap_or(0);
         (*inode).i_gid.val = owner.gid.unwrap_or(0);
         (*inode).i_generation = inherit;
-        (*inode).i_private = KBox::into_raw(node).cast();
+        (*inode).i_private = private;
+        (*inode.cast::<Inode>()).node = KBox::into_raw(node);
         (*inode).i_op = if directory {
             DIR_OPS.get()
         } else {
@@ -146,7 +196,7 @@ pub(super) unsafe fn new(
 /// `inode` must be valid and made by [`new`].
 pub(super) unsafe fn node<'a>(inode: *mut bindings::inode) -> &'a Node {
     // SAFETY: `new()` put it there, and it goes with the inode.
-    unsafe { &*(*inode).i_private.cast::<Node>() }
+    unsafe { &*(*inode.cast::<Inode>()).node }
 }
 
 /// Drops what is behind an inode.
@@ -159,7 +209,7 @@ pub(super) unsafe extern "C" fn evict(inode: *mut bindings::inode) {
     unsafe {
         bindings::truncate_inode_pages_final(&raw mut (*inode).i_data);
         bindings::clear_inode(inode);
-        let node = (*inode).i_private.cast::<Node>();
+        let node = (*inode.cast::<Inode>()).node;
         if !node.is_null() {
             drop(KBox::from_raw(node));
         }
@@ -258,11 +308,13 @@ unsafe extern "C" fn setattr(
     // SAFETY: As the caller promises.
     unsafe {
         if (*attr).ia_valid & bindings::ATTR_SIZE != 0 {
-            let inode = (*dentry).d_inode;
-            let writable =
-                matches!(node(inode), Node::Whole(channel) if channel.config().writable());
             // As with a pipe, where a shell redirects output to it.
-            if (*attr).ia_valid & bindings::ATTR_OPEN != 0 && writable {
+            let ignored = match node((*dentry).d_inode) {
+                Node::Whole(channel) => channel.config().writable(),
+                Node::Client(_) => true,
+                _ => false,
+            };
+            if (*attr).ia_valid & bindings::ATTR_OPEN != 0 && ignored {
                 return 0;
             }
             return EPERM.to_errno();

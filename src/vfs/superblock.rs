@@ -49,6 +49,8 @@ static SUPER_OPS: StaticOps<bindings::super_operations> =
     // SAFETY: All zeroes is a set of operations.
     StaticOps::new(unsafe {
         bindings::super_operations {
+            alloc_inode: Some(inode::alloc),
+            free_inode: Some(inode::free),
             statfs: Some(statfs),
             show_options: Some(show_options),
             evict_inode: Some(inode::evict),

@@ -2,14 +2,16 @@
 
 //! A channel's files come and go.
 //!
-//! Lock order: a channel's lock of its files (see `channel/hotplug.rs`), `TREE`, then the kernel's inode locks. `TREE` makes "is the parent there, and is it
-//! empty now" one step with what follows from it.
+//! Lock order: a channel's lock of its files (see `channel/hotplug.rs`), `TREE`, then the kernel's inode
+//! locks. `TREE` makes "is the parent there, and is it empty now" one step with what follows from it.
 
 use super::inode::{self, Kind, Node, Owner};
+use super::own::{self, Held, Table};
 use super::superblock::Pinned;
 use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::Channel;
+use crate::handles::Handle;
 use kernel::bindings;
 use kernel::error::from_err_ptr;
 use kernel::prelude::*;
@@ -17,13 +19,13 @@ use kernel::str::CString;
 use kernel::sync::{global_lock, Arc};
 
 /// Longest name of a file, in bytes.
-const NAME_MAX: usize = 255;
+pub(super) const NAME_MAX: usize = 255;
 /// Longest path of a channel, in bytes.
 const PATH_MAX: usize = 1023;
 
 global_lock! {
     // SAFETY: Initialised before the file system is registered, so before any channel.
-    unsafe(uninit) static TREE: Mutex<()> = ();
+    pub(super) unsafe(uninit) static TREE: Mutex<Table> = Table::new();
 }
 
 /// Makes the tree's lock usable. Called once, before any channel.
@@ -40,12 +42,18 @@ pub(crate) fn check_path(path: &CStr) -> Result {
     }
     for name in path.split(|&c| c == b'/') {
         // The channel's directory has a name that is two longer.
-        if name.len() > NAME_MAX - 2 {
-            return Err(ENAMETOOLONG);
-        }
-        if name.is_empty() || name == b"." || name == b".." {
-            return Err(EINVAL);
-        }
+        check_name(name, NAME_MAX - 2)?;
+    }
+    Ok(())
+}
+
+/// Checks a name of at most `max` bytes.
+pub(super) fn check_name(name: &[u8], max: usize) -> Result {
+    if name.len() > max {
+        return Err(ENAMETOOLONG);
+    }
+    if name.is_empty() || name == b"." || name == b".." || name.iter().any(|&c| c == b'/') {
+        return Err(EINVAL);
     }
     Ok(())
 }
@@ -55,10 +63,14 @@ pub(crate) fn check_path(path: &CStr) -> Result {
 /// # Invariants
 ///
 /// The dentry is valid as long as it is in the tree, and `TREE` guards that.
-#[derive(Clone, Copy)]
-struct Entry(*mut bindings::dentry);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry(*mut bindings::dentry);
 
 impl Entry {
+    pub(super) fn root(pin: &Pinned) -> Self {
+        Self(pin.root())
+    }
+
     fn inode(self) -> *mut bindings::inode {
         // SAFETY: By the type invariants; a persistent dentry has an inode.
         unsafe { (*self.0).d_inode }
@@ -69,8 +81,28 @@ impl Entry {
         Entry(unsafe { (*self.0).d_parent })
     }
 
+    fn kind(self) -> Option<Kind> {
+        // SAFETY: All inodes of this file system are made by `inode::new()`.
+        match unsafe { inode::node(self.inode()) } {
+            Node::Directory(kind) => Some(*kind),
+            _ => None,
+        }
+    }
+
+    /// Whether it is in `top`, or in a directory in that, but for what is a channel's.
+    pub(super) fn is_below(self, top: Entry) -> bool {
+        let mut at = self.parent();
+        while at != top {
+            if at.kind() != Some(Kind::Parent) {
+                return false;
+            }
+            at = at.parent();
+        }
+        true
+    }
+
     /// Makes `name` in this directory.
-    fn create(self, name: &CStr, node: Node, owner: Owner) -> Result<Entry> {
+    pub(super) fn create(self, name: &CStr, node: Node, owner: Owner) -> Result<Entry> {
         let directory = matches!(node, Node::Directory(_));
         // SAFETY: This is a directory of ours. On success its inode is locked.
         let dentry = unsafe { bindings::simple_start_creating(self.0, name.as_char_ptr()) };
@@ -98,9 +130,7 @@ impl Entry {
         match from_err_ptr(found) {
             Ok(dentry) => {
                 let entry = Entry(dentry);
-                // SAFETY: All inodes of this file system are made by `inode::new()`.
-                let node = unsafe { inode::node(entry.inode()) };
-                let parent = matches!(node, Node::Directory(Kind::Parent));
+                let parent = entry.kind() == Some(Kind::Parent);
                 // SAFETY: Drops the reference of the lookup; the entry is persistent.
                 unsafe { bindings::dput(dentry) };
                 parent.then_some(entry).ok_or(ENOTDIR)
@@ -122,19 +152,17 @@ impl Entry {
     }
 
     /// Removes it and all below.
-    fn remove(self) {
+    pub(super) fn remove(self) {
         // SAFETY: By the type invariants.
         unsafe { bindings::simple_recursive_removal(self.0, None) };
     }
 
-    /// Removes this directory and those above that nothing is in any more.
-    fn remove_if_empty(mut self) {
+    /// Removes this directory and those above that nothing is in, and nobody holds, any more.
+    pub(super) fn remove_if_empty(mut self, table: &Table) {
         loop {
-            // SAFETY: As in `enter()`.
-            let node = unsafe { inode::node(self.inode()) };
             // SAFETY: By the type invariants.
-            let used = unsafe { bindings::simple_empty(self.0) } == 0;
-            if !matches!(node, Node::Directory(Kind::Parent)) || used {
+            let used = unsafe { bindings::simple_empty(self.0) } == 0 || table.holds(self);
+            if self.kind() != Some(Kind::Parent) || used {
                 return;
             }
             let parent = self.parent();
@@ -149,6 +177,8 @@ pub(crate) struct Files {
     parent: Entry,
     whole: Option<Entry>,
     directory: Option<Entry>,
+    /// Of the directory; also of the removal of what clients have in it.
+    handle: Option<Handle>,
     // Last: the tree goes when nothing is in it.
     _pin: Pinned,
 }
@@ -160,8 +190,8 @@ impl Files {
     /// Makes the files of a channel; on failure nothing is left.
     pub(crate) fn create(channel: &Arc<Channel>, path: &CStr) -> Result<Self> {
         let pin = Pinned::new()?;
-        let _tree = TREE.lock();
-        let mut parent = Entry(pin.root());
+        let mut table = TREE.lock();
+        let mut parent = Entry::root(&pin);
         let path = path.to_bytes();
         let (dirs, name) = match path.iter().rposition(|&c| c == b'/') {
             Some(at) => (
@@ -177,7 +207,7 @@ impl Files {
             match c_name(dir, "").and_then(|dir| parent.enter(&dir)) {
                 Ok(entry) => parent = entry,
                 Err(error) => {
-                    parent.remove_if_empty();
+                    parent.remove_if_empty(&table);
                     return Err(error);
                 }
             }
@@ -186,16 +216,19 @@ impl Files {
             parent,
             whole: None,
             directory: None,
+            handle: None,
             _pin: pin,
         };
-        let result = files.fill(channel, name);
+        let result = files.fill(&mut table, channel, name);
         if result.is_err() {
-            files.remove();
+            files.remove(&mut table);
         }
+        // Dropping files locks it.
+        drop(table);
         result.map(|()| files)
     }
 
-    fn fill(&mut self, channel: &Arc<Channel>, name: &[u8]) -> Result {
+    fn fill(&mut self, table: &mut Table, channel: &Arc<Channel>, name: &[u8]) -> Result {
         let config = channel.config();
         let directory = self.parent.create(
             &c_name(name, ".d")?,
@@ -203,6 +236,7 @@ impl Files {
             Owner::of_directory(config),
         )?;
         self.directory = Some(directory);
+        self.handle = Some(table.insert(Held::of_channel(directory))?);
         for buffer in channel.buffers().iter() {
             directory.create_buffer(channel, buffer)?;
         }
@@ -235,23 +269,40 @@ impl Files {
         }
     }
 
-    /// With `TREE` locked.
-    fn remove(&mut self) {
-        for entry in [self.whole.take(), self.directory.take()]
-            .into_iter()
-            .flatten()
-        {
-            entry.remove();
+    /// The handle of the channel's directory.
+    pub(crate) fn directory(&self) -> Option<Handle> {
+        self.handle
+    }
+
+    /// Takes them out of the tree, and what clients have in the directory, whose operations may go on
+    /// until this is dropped.
+    pub(crate) fn leave(&mut self) {
+        if self.whole.is_some() {
+            self.remove(&mut TREE.lock());
         }
-        self.parent.remove_if_empty();
+    }
+
+    fn remove(&mut self, table: &mut Table) {
+        if let Some(whole) = self.whole.take() {
+            whole.remove();
+        }
+        if let Some(directory) = self.directory.take() {
+            if let Some(handle) = self.handle {
+                table.take_out(directory, handle);
+                // It holds nothing.
+                let _ = table.remove(handle);
+            }
+            directory.remove();
+        }
+        self.parent.remove_if_empty(table);
     }
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
-        if self.whole.is_some() {
-            let _tree = TREE.lock();
-            self.remove();
+        self.leave();
+        if let Some(handle) = self.handle {
+            own::settle(handle);
         }
     }
 }

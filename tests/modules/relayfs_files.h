@@ -53,6 +53,45 @@ struct files_elsewhere {
 /* Removes all files elsewhere. */
 #define FILES_ELSEWHERE_REMOVE	_IO('f', 5)
 
+/* In place of an entry's number, where another is made. */
+#define FILES_IN_ROOT		(-1)
+#define FILES_IN_DENTRY		(-2)	/* a dentry of debugfs in place of a handle */
+#define FILES_IN_ERROR		(-3)
+#define FILES_IN_CHANNEL(n)	(-16 - (n))
+
+#define FILES_DIR		0
+#define FILES_TEXT		1	/* read, write, llseek, poll, ioctl */
+#define FILES_ITER		2	/* read_iter, write_iter, splice */
+#define FILES_SEQ		3	/* single_open() */
+#define FILES_SLEEP		4	/* read sleeps until FILES_WAKE */
+#define FILES_MAP		5	/* mmap of a page with its name */
+#define FILES_REFUSE		6	/* open gives -EXDEV */
+#define FILES_SWAP		7	/* open puts other operations in */
+#define FILES_NOTHING		8	/* no operations */
+
+/* A file contains its name. */
+struct files_make {
+	__u64 name;
+	__s32 parent;
+	__u32 entry;		/* under which number it is known here */
+	__u32 mode;
+	__u32 kind;
+};
+
+/* Of FILES_TEXT files. */
+#define FILES_TEXT_LENGTH	_IO('f', 65)
+
+#define FILES_COUNT_LATE	0	/* operations after the removal */
+#define FILES_COUNT_INSIDE	1	/* that run now */
+#define FILES_COUNT_OPEN	2	/* files that are open */
+
+#define FILES_MAKE		_IOW('f', 6, struct files_make)
+#define FILES_REMOVE		_IOW('f', 7, __u32)
+#define FILES_WAKE		_IO('f', 8)
+#define FILES_COUNT		_IOW('f', 9, __u32)
+/* An entry that was removed: its number can be used again. */
+#define FILES_FORGET		_IOW('f', 10, __u32)
+
 #define FILES_DEBUGFS		"/sys/kernel/debug/relayfs_files"
 
 #endif

@@ -167,8 +167,9 @@ static inline struct rchan *relay_open(const char *path, const struct rchan_attr
  * relay_close() - end a channel
  * @chan: the channel; NULL and ERR_PTR() are ignored
  *
- * Waits for writers in flight and for callbacks that run, never for readers. When it has returned
- * no callback runs and none will. The files leave the tree; who has them open can
+ * Waits for writers in flight, for callbacks that run, and for operations that run on files of the
+ * client's own in the channel's directory; never for readers. When it has returned no callback runs
+ * and none will. The files leave the tree, the client's with them; who has the channel's open can
  * read what is left and then gets end of file. The caller sees to it that no write starts after.
  *
  * Context: process; sleeps. Not with cpus_read_lock() held.

@@ -5,9 +5,9 @@
 
 #include <linux/types.h>
 
-struct dentry;
 struct file_operations;
 struct rchan;
+struct relay_entry;
 
 /*
  * What a channel's files do, for files elsewhere: see relay_file_data(). A client may copy it and
@@ -16,26 +16,40 @@ struct rchan;
  */
 extern const struct file_operations relayfs_file_operations;
 
-struct dentry *relayfs_create_dir(const char *name, struct dentry *parent);
-struct dentry *relayfs_create_file(const char *name, umode_t mode, struct dentry *parent,
-				   void *data, const struct file_operations *fops);
-void relayfs_remove(struct dentry *dentry);
-struct dentry *relayfs_channel_dir(struct rchan *chan);
+struct relay_entry *relayfs_create_dir(const char *name, struct relay_entry *parent);
+struct relay_entry *relayfs_create_file(const char *name, umode_t mode,
+					struct relay_entry *parent, void *data,
+					const struct file_operations *fops);
+void relayfs_remove(struct relay_entry *entry);
+struct relay_entry *relayfs_channel_dir(struct rchan *chan);
 void *relayfs_file_data(struct rchan *chan, u32 cpu);
 
 /**
+ * DOC: a client's own files
+ *
+ * A client makes them beside its channels, or in a channel's own directory. What it gets for one is
+ * a handle, not a pointer to anything: of something that is gone it finds nothing, never something
+ * else. They are there whether or not relayfs is mounted, and keep its module. Owners and modes
+ * follow the mount, users can neither make nor remove nor rename anything.
+ *
+ * A client removes them before its module goes. That is refused as long as one is open, if
+ * &file_operations.owner is set.
+ */
+
+/**
  * relay_create_dir() - make a directory of the client's
- * @name: its name, at most 255 bytes, without "/"
+ * @name: its name, at most 255 bytes, without "/", not "." or ".."
  * @parent: where: a directory made by this, a channel's own from relay_channel_dir(), or NULL: the
  *	root
  *
- * It stays until relay_remove(), or until the channel is closed in whose directory it is.
+ * It stays until relay_remove(), or until the channel is closed in whose directory it is. Channels
+ * can be opened in it, by their path, unless it is in a channel's directory.
  *
  * Context: process; sleeps.
  * Return: the directory, or ERR_PTR() of -EINVAL: a bad name; -ENAMETOOLONG; -EEXIST; -ENOTDIR:
- * @parent is none, or not the client's; -ENOMEM.
+ * @parent is none, or gone; -ENOMEM.
  */
-static inline struct dentry *relay_create_dir(const char *name, struct dentry *parent)
+static inline struct relay_entry *relay_create_dir(const char *name, struct relay_entry *parent)
 {
 	return relayfs_create_dir(name, parent);
 }
@@ -43,34 +57,45 @@ static inline struct dentry *relay_create_dir(const char *name, struct dentry *p
 /**
  * relay_create_file() - make a file of the client's
  * @name: as for relay_create_dir()
- * @mode: its permission bits; 0: the read bits of the mount's mode
+ * @mode: its permission bits, a subset of 0666; 0: the read bits of the mount's mode
  * @parent: as for relay_create_dir()
  * @data: becomes inode->i_private, as with debugfs
- * @fops: what it does; with its owner set, so that who has it open keeps the client's module
+ * @fops: what it does, with its owner set; it is copied
  *
  * It stays until relay_remove(), or until the channel is closed in whose directory it is. After
- * that no file operation of it begins but the release of files that are open; those that run are
- * waited for.
+ * that no file operation of it begins but release, for files that are open; those that run are
+ * waited for, so a client first lets go who sleeps in one. Who has it open then gets -EIO, and
+ * EPOLLHUP and EPOLLERR from poll(2).
+ *
+ * Of the operations these are used: open, release, flush, llseek, read, write, read_iter,
+ * write_iter, splice_read, splice_write, poll, unlocked_ioctl, compat_ioctl, fsync, mmap,
+ * mmap_prepare. What they leave behind is the client's to keep as long as the file is open: wait
+ * queues for poll_wait(), the operations of mappings. An open operation that replaces file->f_op
+ * fails with -EINVAL. With the kernel locked down, opening fails as for files of channels.
  *
  * Context: process; sleeps.
- * Return: the file, or an ERR_PTR() as of relay_create_dir().
+ * Return: the file, or an ERR_PTR() as of relay_create_dir(); also -EINVAL: a bad mode, no @fops.
  */
-static inline struct dentry *relay_create_file(const char *name, umode_t mode,
-					       struct dentry *parent, void *data,
-					       const struct file_operations *fops)
+static inline struct relay_entry *relay_create_file(const char *name, umode_t mode,
+						    struct relay_entry *parent, void *data,
+						    const struct file_operations *fops)
 {
 	return relayfs_create_file(name, mode, parent, data, fops);
 }
 
 /**
- * relay_remove() - remove a file or directory of the client's, and all below
- * @dentry: from relay_create_file() or relay_create_dir(); NULL and ERR_PTR() are ignored
+ * relay_remove() - remove a file or directory of the client's, and all of the kind below
+ * @entry: from relay_create_file() or relay_create_dir(). What is gone is ignored, maybe with a
+ *	directory above or with its channel; so are NULL, ERR_PTR() and a channel's own directory
  *
- * Context: process; sleeps.
+ * Channels below stay, with what is in their directories, and a directory that leads to one
+ * vanishes with the last of them.
+ *
+ * Context: process; sleeps. Not from a file operation of what is removed.
  */
-static inline void relay_remove(struct dentry *dentry)
+static inline void relay_remove(struct relay_entry *entry)
 {
-	relayfs_remove(dentry);
+	relayfs_remove(entry);
 }
 
 /**
@@ -80,7 +105,7 @@ static inline void relay_remove(struct dentry *dentry)
  * Context: any.
  * Return: the directory, good until the channel is closed; NULL if the channel has no files.
  */
-static inline struct dentry *relay_channel_dir(struct rchan *chan)
+static inline struct relay_entry *relay_channel_dir(struct rchan *chan)
 {
 	return relayfs_channel_dir(chan);
 }

@@ -47,4 +47,29 @@ static inline int files_chan_write(int dev, uint32_t channel, const void *data, 
 	return files_do(dev, FILES_WRITE, &w);
 }
 
+/* Makes a file or directory of the client's. */
+static inline int files_make(int dev, uint32_t entry, const char *name, int32_t parent,
+			     uint32_t kind)
+{
+	struct files_make m = { .name = (uintptr_t)name, .parent = parent, .entry = entry,
+				.mode = kind == FILES_DIR ? 0 : 0644, .kind = kind };
+
+	return files_do(dev, FILES_MAKE, &m);
+}
+
+static inline int files_remove(int dev, uint32_t entry)
+{
+	return files_do(dev, FILES_REMOVE, &entry);
+}
+
+static inline int files_forget(int dev, uint32_t entry)
+{
+	return files_do(dev, FILES_FORGET, &entry);
+}
+
+static inline int files_count(int dev, uint32_t what)
+{
+	return files_do(dev, FILES_COUNT, &what);
+}
+
 #endif
