@@ -194,19 +194,25 @@ FIELD = re.compile(r"(\w+) = (\[ (?:\[\d+\] = [^ ,]+,? )*\]|\"[^\"]*\"|[^ ,]+),?
 LOSS = re.compile(r"Tracer discarded (\d+) (event|packet)s? between")
 
 
+def babeltrace2(path, times):
+    """Run it, with an option that says how times are to be shown."""
+    done = subprocess.run(
+        ["babeltrace2", times, "--no-delta", path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Wrong(f"babeltrace2 ends with {done.returncode}: {done.stderr[-2000:]}")
+    return done
+
+
 class Reading:
     """What babeltrace2 makes of a trace."""
 
     def __init__(self, path):
-        done = subprocess.run(
-            ["babeltrace2", "--clock-cycles", "--no-delta", path],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise Wrong(f"babeltrace2 ends with {done.returncode}: {done.stderr[-2000:]}")
+        done = babeltrace2(path, "--clock-cycles")
         self.lost = {"event": 0, "packet": 0}
         for line in done.stderr.splitlines():
             found = LOSS.search(line)
@@ -255,6 +261,10 @@ class Trace:
                 stream = Stream(os.path.join(path, file), uuid.UUID(text).bytes, cpu)
                 self.streams[cpu] = stream
         self.reading = Reading(path)
+        # Times of day, in seconds.
+        lines = babeltrace2(path, "--clock-seconds").stdout.splitlines()
+        self.day = [float(re.match(r"\[([\d.]+)\]", line).group(1)) for line in lines]
+        self.span = [self.seconds(folder, name) for name in (".started", ".ended")]
         self.info = {}
         with open(os.path.join(path, ".info"), encoding="utf-8") as file:
             for line in file:
@@ -263,9 +273,17 @@ class Trace:
                     cpu = 0xFFFFFFFF if self.is_global else int(words[0][3:-1])
                     self.info[cpu] = {k: int(v) for k, v in zip(words[1::3], words[2::3])}
 
+    @staticmethod
+    def seconds(folder, name):
+        with open(os.path.join(folder, name), encoding="ascii") as file:
+            return int(file.read())
+
     def agree(self):
         """Check that both ways of reading gave the same, and the channel has counted the same."""
         expect(set(self.reading.events), set(self.streams), "CPUs")
+        started, ended = self.span
+        if self.day != sorted(self.day) or self.day[0] < started or self.day[-1] > ended + 1:
+            raise Wrong(f"{self.day[0]} to {self.day[-1]}, but it was from {started} to {ended}")
         for cpu, stream in self.streams.items():
             read = self.reading.events[cpu]
             expect([event[0] for event in read], stream.times, f"cpu {cpu}: times")
