@@ -9,6 +9,7 @@
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/relayfs_fs.h>
+#include <linux/sched/task.h>
 #include <linux/string.h>
 
 #define LINE_MAX_LEN	200
