@@ -8,10 +8,10 @@ use crate::lock::Guarded;
 use crate::reader::Position;
 use crate::ring::{Delivery, Geometry, Spec};
 use crate::watermark::Watermark;
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kernel::bindings;
 use kernel::prelude::*;
-use kernel::sync::Arc;
+use kernel::sync::{new_mutex, Arc, Mutex, MutexGuard};
 
 mod bell;
 mod store;
@@ -19,7 +19,7 @@ mod stores;
 mod teller;
 
 pub(crate) use bell::Bell;
-pub(crate) use store::{page_count, Store, Turns};
+pub(crate) use store::{page_count, Lent, Store, Turns, LENT_ALIGN};
 use stores::Stores;
 pub(crate) use teller::Teller;
 
@@ -108,6 +108,10 @@ pub(crate) struct Buffer {
     /// Not for writers: they have a pointer of their own.
     #[pin]
     stores: Guarded<Stores>,
+    /// A store of it is in memory of the client's; then who reads holds the lock.
+    is_lent: AtomicBool,
+    #[pin]
+    guests: Mutex<()>,
     /// What lies before this position was thrown away by a reset.
     thrown: AtomicU64,
     /// The position all who consume share.
@@ -122,10 +126,11 @@ impl Buffer {
         place: Place,
         hub: Arc<Hub>,
         generation: u64,
+        lent: Option<Lent>,
     ) -> Result<Arc<Self>> {
         let whole_only = shape.flags & local::RELAY_DELIVERY_PACKET == 0;
         let bell = Bell::new(hub, place.cpu, whole_only)?;
-        let current = Store::new(shape, place, bell.clone())?;
+        let current = Store::new(shape, place, bell.clone(), lent)?;
         current.set_generation(generation);
         if let Some(teller) = bell.teller() {
             teller.begin(&current);
@@ -135,6 +140,8 @@ impl Buffer {
                 place,
                 bell,
                 stores <- Guarded::new(Stores::new(current)),
+                is_lent: AtomicBool::new(lent.is_some()),
+                guests <- new_mutex!((), "relayfs guests"),
                 thrown: AtomicU64::new(0),
                 consumer <- Position::new(true),
             }),
@@ -144,7 +151,14 @@ impl Buffer {
 
     /// A store that can take the place of what is written to. Nobody uses it yet.
     pub(crate) fn new_store(&self, shape: Shape) -> Result<Arc<Store>> {
-        Store::new(shape, self.place, self.bell.clone())
+        Store::new(shape, self.place, self.bell.clone(), None)
+    }
+
+    /// Held by who reads as long as data may be in memory of the client's. Process context.
+    pub(crate) fn be_guest(&self) -> Option<MutexGuard<'_, ()>> {
+        // ORDERING: lent:B
+        let lent = self.is_lent.load(Ordering::Acquire);
+        lent.then(|| self.guests.lock())
     }
 
     /// Its number among the buffers of its channel: that of its CPU.

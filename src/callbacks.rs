@@ -166,13 +166,11 @@ impl Callbacks {
         }
     }
 
-    #[allow(dead_code)]
     /// Whether the client is told of what it is to know of sizes.
     pub(crate) fn wants_resizes(&self) -> bool {
         self.table.needs_resize.is_some()
     }
 
-    #[allow(dead_code)]
     /// Tells what is to be known of sizes, one of `RELAY_RESIZE_*`. Process context, no lock held.
     pub(crate) fn needs_resize(&self, what: u32, subbuf_size: u64, n_subbufs: u32) {
         let Some(tell) = self.table.needs_resize else {

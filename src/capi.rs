@@ -39,7 +39,7 @@ const _: () = {
         };
     }
     same_type!(
-        control: relayfs_cpu_info, relayfs_flush, relayfs_info, relayfs_realloc_buffer,
+        control: relayfs_cpu_info, relayfs_discard_init_buf, relayfs_flush, relayfs_info, relayfs_realloc_buffer,
             relayfs_replace_buffer, relayfs_reset;
         events: relayfs_metadata, relayfs_reserve_event, relayfs_write_event;
         files: relayfs_channel_dir, relayfs_create_dir, relayfs_create_file, relayfs_file_data,

@@ -3,11 +3,10 @@
 //! Channels: what a client opens, writes and closes.
 
 use crate::bindings as local;
-use crate::buffer::{page_count, Buffer, Place, Shape, Store};
+use crate::buffer::{page_count, Buffer, Place, Store};
 use crate::callbacks::Callbacks;
 use crate::handles::Handle;
 use crate::kind::Kind;
-use crate::lock::Guarded;
 use crate::memory;
 use crate::percpu::{online_cpus, possible_cpus, PerCpu};
 use crate::reader::{claims::Claims, Merge};
@@ -29,6 +28,7 @@ pub(crate) mod hotplug;
 pub(crate) mod info;
 pub(crate) mod records;
 mod resize;
+pub(crate) mod resizer;
 mod ticker;
 mod user;
 mod variants;
@@ -40,7 +40,8 @@ pub(crate) use config::MAX_FLUSH_MS;
 use config::{Config, Usage};
 pub(crate) use flush::{on_owner, show_partial};
 use records::Records;
-use resize::{Present, Resizer};
+use resize::{Present, Swap};
+use resizer::Resizer;
 pub(crate) use write::Reserved;
 
 /// What all buffers of a channel share with its readers.
@@ -57,6 +58,8 @@ pub(crate) struct Hub {
     pub(crate) readers: Mutex<Readers>,
     #[pin]
     pub(crate) callbacks: Callbacks,
+    #[pin]
+    pub(crate) resizer: Resizer,
     /// The lowest watermark of a descriptor, in bytes. Changed with `readers` locked.
     fine: AtomicU64,
     closed: AtomicBool,
@@ -131,10 +134,11 @@ pub(crate) struct Channel {
     /// Their directory.
     pub(crate) directory: SetOnce<Handle>,
     /// What the buffers are like now.
+    present: Present,
     #[pin]
-    present: Guarded<Present>,
-    #[pin]
-    resizer: Resizer,
+    swap: Mutex<Swap>,
+    /// There is something to go over to.
+    ready: AtomicBool,
     pub(crate) ticker: Arc<ticker::Ticker>,
     /// What users write goes there, if not into the stream.
     inbound: Option<Arc<Channel>>,
@@ -163,6 +167,7 @@ impl Channel {
                     "relayfs readers"
                 ),
                 callbacks <- Callbacks::new(config.callbacks),
+                resizer <- Resizer::new(config.limits),
                 fine: AtomicU64::new(u64::MAX),
                 closed: AtomicBool::new(false),
             }),
@@ -174,10 +179,7 @@ impl Channel {
         })?;
         let ticker = ticker::Ticker::new(&buffers)?;
         let (here, fast) = (PerCpu::new()?, PerCpu::new()?);
-        let present = Present {
-            shape: config.shape,
-            generation: 0,
-        };
+        let geo = config.shape.spec.geo();
         let channel = Arc::pin_init(
             pin_init!(Self {
                 config,
@@ -189,8 +191,9 @@ impl Channel {
                 merge <- new_mutex!(Merge::default(), "relayfs merge"),
                 tree <- new_mutex!(None, "relayfs files"),
                 directory: SetOnce::new(),
-                present <- Guarded::new(present),
-                resizer <- Resizer::new(),
+                present: Present::new(geo),
+                swap <- new_mutex!(Swap::new(), "relayfs swap"),
+                ready: AtomicBool::new(false),
                 ticker,
                 inbound,
             }),
@@ -205,6 +208,8 @@ impl Channel {
             channel.hub.callbacks.shut();
             return Err(error);
         }
+        // SAFETY: The hub does not move, and whoever has the channel ends it before it is no more.
+        unsafe { channel.hub.resizer.start(&channel) };
         Ok(channel)
     }
 
@@ -216,12 +221,15 @@ impl Channel {
                 self.add_cpus()
             }
             Usage::Global => {
-                memory::check_available(pages)?;
+                if self.config.lent.is_none() {
+                    memory::check_available(pages)?;
+                }
                 let buffer = Buffer::new(
                     self.config.shape,
                     Place::anywhere(self.config.nodes),
                     self.hub.clone(),
                     0,
+                    self.config.lent,
                 )?;
                 let buffer = self.buffers.fill(0, buffer)?;
                 for cpu in possible_cpus() {
@@ -245,12 +253,12 @@ impl Channel {
         if self.buffers.get(index).is_some() {
             return Ok(());
         }
-        let present = self.present();
         let buffer = Buffer::new(
-            present.shape,
+            self.shape(),
             Place::of_cpu(cpu, self.config.nodes),
             self.hub.clone(),
-            present.generation,
+            self.generation(),
+            None,
         )?;
         if let Some(files) = &*files {
             files.add_buffer(self, &buffer)?;
@@ -354,20 +362,6 @@ impl Channel {
         // ORDERING: fine:B
         smp_mb(Full);
         buffer.heed_watermark(self.hub.fine.load(Ordering::Relaxed));
-    }
-
-    fn present(&self) -> Present {
-        self.present.with(|present| *present)
-    }
-
-    /// What its buffers are like now.
-    pub(crate) fn shape(&self) -> Shape {
-        self.present().shape
-    }
-
-    /// How often it was resized.
-    pub(crate) fn generation(&self) -> u64 {
-        self.present().generation
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -16,6 +16,7 @@ EXPORT_SYMBOL_GPL(relayfs_cpu_info);
 EXPORT_SYMBOL_GPL(relayfs_create_dir);
 EXPORT_SYMBOL_GPL(relayfs_create_file);
 EXPORT_SYMBOL_GPL(relayfs_discard);
+EXPORT_SYMBOL_GPL(relayfs_discard_init_buf);
 EXPORT_SYMBOL_GPL(relayfs_empty);
 EXPORT_SYMBOL_GPL(relayfs_file_data);
 EXPORT_SYMBOL_GPL(relayfs_file_operations);

@@ -108,7 +108,7 @@ void relayfs_helper_mod_delayed_work(struct delayed_work *work, unsigned long de
 /* Whether this is a task that may sleep, as far as one can know. */
 bool relayfs_helper_may_sleep(void)
 {
-	return preemptible() && !in_interrupt();
+	return preemptible() && !in_interrupt() && !rcu_preempt_depth();
 }
 
 bool relayfs_helper_node_online(unsigned int node)

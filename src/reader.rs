@@ -73,6 +73,7 @@ impl Buffer {
         to: &mut IovIterDest<'_>,
         one_run: bool,
     ) -> Result<Outcome> {
+        let _guest = self.be_guest();
         let mut store = self.enter(place);
         let (mut copied, mut error) = (0usize, None);
         while !to.is_empty() {

@@ -13,11 +13,12 @@ use crate::ring::{
     Whole,
 };
 use crate::watermark::Watermark;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use kernel::interrupt::LocalInterruptDisabled;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
-use kernel::sync::{Arc, SetOnce};
+use kernel::sync::{Arc, SetOnce, UniqueArc};
 
 /// A ring with its memory.
 ///
@@ -31,6 +32,10 @@ pub(crate) struct Store {
     /// Which commits are worth a look, if no descriptor says otherwise.
     usual: Delivery,
     pages: Pages,
+    /// The data is in memory of the client's, and not behind the meta pages.
+    lent: bool,
+    /// The copy of it that is to be read instead.
+    copy: SetOnce<Arc<Store>>,
     /// The CPU whose ring it is; `None`: of all.
     cpu: Option<u32>,
     /// Its number among those its buffer has had.
@@ -69,12 +74,60 @@ pub(crate) fn page_count(geo: Geometry) -> usize {
     data_offset(geo).wrapping_add(geo.ring_size() as usize) / PAGE_SIZE
 }
 
+/// Memory of the client's for the data of a store.
+///
+/// # Invariants
+///
+/// It is as long as the data and aligned to [`LENT_ALIGN`]; nobody else uses it from when the store is
+/// made to when [`Buffer::give_back()`](super::Buffer::give_back) or the channel's end has returned.
+#[derive(Clone, Copy)]
+pub(crate) struct Lent(NonNull<u8>);
+
+// SAFETY: An address; what is there is synchronised by the ring.
+unsafe impl Send for Lent {}
+// SAFETY: As above.
+unsafe impl Sync for Lent {}
+
+/// How memory must be aligned.
+pub(crate) const LENT_ALIGN: usize = 64;
+
+impl Lent {
+    /// # Safety
+    ///
+    /// It must satisfy the type invariants.
+    pub(crate) unsafe fn new(at: NonNull<u8>) -> Self {
+        // INVARIANT: As the caller promises.
+        Self(at)
+    }
+}
+
 impl Store {
-    pub(super) fn new(shape: Shape, place: Place, bell: Arc<Bell>) -> Result<Arc<Self>> {
+    pub(super) fn new(
+        shape: Shape,
+        place: Place,
+        bell: Arc<Bell>,
+        lent: Option<Lent>,
+    ) -> Result<Arc<Self>> {
+        Ok(Self::new_unshared(shape, place, bell, lent)?.into())
+    }
+
+    /// One that nobody has yet.
+    pub(super) fn new_unshared(
+        shape: Shape,
+        place: Place,
+        bell: Arc<Bell>,
+        lent: Option<Lent>,
+    ) -> Result<Pin<UniqueArc<Self>>> {
         let spec = shape.spec.of_cpu(place.cpu.unwrap_or(u32::MAX));
         let (geo, reserves) = (spec.geo(), spec.reserves());
         let data_offset = data_offset(geo);
-        let pages = Pages::new(page_count(geo), place.node)?;
+        let pages = Pages::new(
+            match lent {
+                None => page_count(geo),
+                Some(_) => data_offset / PAGE_SIZE,
+            },
+            place.node,
+        )?;
         let head = pages.base().cast::<Head>();
         // SAFETY: The meta pages are zeroed, ours alone, aligned and large enough.
         unsafe {
@@ -93,14 +146,14 @@ impl Store {
                 reserved: [0; 9],
             });
         }
-        // SAFETY: Both are inside the pages.
-        let (subbufs, data) = unsafe {
-            (
-                pages.base().add(size_of::<Head>()).cast::<Subbuf>(),
-                pages.base().add(data_offset),
-            )
+        // SAFETY: Inside the pages.
+        let subbufs = unsafe { pages.base().add(size_of::<Head>()).cast::<Subbuf>() };
+        let data = match lent {
+            // SAFETY: Inside the pages.
+            None => unsafe { pages.base().add(data_offset) },
+            Some(lent) => lent.0,
         };
-        // SAFETY: The memory is zeroed, large enough and lives as long as the store. Writers reach
+        // SAFETY: The meta pages are zeroed, all is large enough and lives as long as the store. Writers reach
         // a CPU's ring only through `PerCpu::here()`, that is on the CPU and pinned.
         let ring = unsafe { Ring::new(head, subbufs, data, spec) };
         let kind = match (place.cpu, shape.locking) {
@@ -109,12 +162,14 @@ impl Store {
             (Some(_), true) => Kind::PerCpuLocked,
             (None, true) => Kind::GlobalLocked,
         };
-        Arc::pin_init(
+        UniqueArc::pin_init(
             pin_init!(Self {
                 ring,
                 kind,
                 usual: shape.spec.delivery(),
                 pages,
+                lent: lent.is_some(),
+                copy: SetOnce::new(),
                 cpu: place.cpu,
                 generation: AtomicU64::new(0),
                 next: AtomicPtr::new(core::ptr::null_mut()),
@@ -242,6 +297,35 @@ impl Store {
         &self.pages
     }
 
+    /// Whether the data is in memory of the client's.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent
+    }
+
+    /// The copy of it that is to be read instead.
+    pub(crate) fn copy(&self) -> Option<&Arc<Self>> {
+        self.copy.as_ref()
+    }
+
+    /// From now on `copy`, which becomes one, is to be read instead.
+    ///
+    /// # Safety
+    ///
+    /// Nobody may be reading, and nobody write any more.
+    pub(super) unsafe fn move_to(&self, mut copy: Pin<UniqueArc<Self>>) -> Arc<Self> {
+        copy.set_generation(self.generation());
+        // SAFETY: The ring is not pinned. That nobody is at work in the old one is promised; it holds
+        // what it held, and readers who are in it find the copy.
+        unsafe {
+            let ring = &mut copy.as_mut().get_unchecked_mut().ring;
+            let done = ring.become_copy_of(&self.ring);
+            debug_assert!(done);
+        }
+        let copy = Arc::from(copy);
+        self.copy.populate(copy.clone());
+        copy
+    }
+
     /// Tells sleeping readers, if there are any. Any context.
     #[inline(always)]
     pub(crate) fn notify(&self, committed: Committed) {
@@ -322,6 +406,8 @@ impl Hooks for Store {
     }
 
     fn opened(&self, opened: &Opened) {
+        let unread = self.ring.unread_subbufs(opened.seq);
+        self.bell.hub().resizer.heed_fill(unread, self.geo());
         if let Some(turns) = self.turns.as_ref() {
             return turns.opened(self, opened);
         }

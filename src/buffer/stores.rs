@@ -2,12 +2,13 @@
 
 //! The stores of a buffer: the one that is written to, and the one before, as long as it is read.
 
-use super::{Buffer, Store};
+use super::{Buffer, Shape, Store};
 use crate::reader::Place;
 use crate::ring::{Count, Cursor, Progress, Stats};
 use crate::watermark::Watermark;
 use core::sync::atomic::Ordering;
-use kernel::sync::Arc;
+use kernel::prelude::*;
+use kernel::sync::{Arc, UniqueArc};
 
 /// Where a buffer's data is.
 pub(super) struct Stores {
@@ -254,6 +255,33 @@ impl Buffer {
         });
         self.bell.wake();
         self.let_consumer_pass();
+    }
+
+    /// Memory for a copy of what is written to now.
+    pub(crate) fn new_copy(&self, shape: Shape) -> Result<Pin<UniqueArc<Store>>> {
+        Store::new_unshared(shape, self.place, self.bell.clone(), None)
+    }
+
+    /// Moves `lent`, which is complete and in memory of the client's, to `copy`. When this has returned
+    /// that memory is not used any more. Process context.
+    pub(crate) fn give_back(&self, lent: &Arc<Store>, copy: Pin<UniqueArc<Store>>) {
+        // Who tells the client does not take the lock.
+        if let Some(teller) = self.bell.teller() {
+            teller.leave(lent.generation());
+        }
+        let guests = self.guests.lock();
+        // SAFETY: It is complete; who reads holds the lock.
+        let copy = unsafe { lent.move_to(copy) };
+        let replaced = self.stores.with(|stores| match &mut stores.old {
+            Some(old) if Arc::ptr_eq(&old.store, lent) => {
+                Some(core::mem::replace(&mut old.store, copy.clone()))
+            }
+            _ => None,
+        });
+        // ORDERING: lent:A
+        self.is_lent.store(false, Ordering::Release);
+        drop(guests);
+        drop((replaced, copy));
     }
 
     /// What was overwritten before a reader could read it.

@@ -38,7 +38,7 @@ pub(crate) unsafe extern "C" fn relayfs_realloc_buffer(
     n_subbufs: u32,
 ) -> i32 {
     // SAFETY: As the caller promises.
-    let result = unsafe { channel(chan) }.realloc(subbuf_size, n_subbufs);
+    let result = unsafe { channel(chan) }.realloc_buffer(subbuf_size, n_subbufs);
     result.err().map_or(0, |error| error.to_errno())
 }
 
@@ -48,7 +48,17 @@ pub(crate) unsafe extern "C" fn relayfs_realloc_buffer(
 #[no_mangle]
 pub(crate) unsafe extern "C" fn relayfs_replace_buffer(chan: *mut local::rchan) -> i32 {
     // SAFETY: As the caller promises.
-    let result = unsafe { channel(chan) }.replace();
+    let result = unsafe { channel(chan) }.replace_buffer();
+    result.err().map_or(0, |error| error.to_errno())
+}
+
+/// # Safety
+///
+/// `chan` must be open or kept; process context.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn relayfs_discard_init_buf(chan: *mut local::rchan) -> i32 {
+    // SAFETY: As the caller promises.
+    let result = unsafe { channel(chan) }.discard_init_buf();
     result.err().map_or(0, |error| error.to_errno())
 }
 

@@ -4,15 +4,18 @@
 
 use super::records::Records;
 use crate::bindings as local;
-use crate::buffer::{Nodes, Shape};
+use crate::buffer::{Lent, Nodes, Shape, LENT_ALIGN};
+use crate::channel::resizer::Limits;
 use crate::ring::{Clock, Delivery, Geometry, Reserves, Spec};
 use crate::watermark::Watermark;
+use core::ptr::NonNull;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
 
 const DEFAULT_SUBBUF_SIZE: u64 = 64 << 10;
 const DEFAULT_N_SUBBUFS: u64 = 8;
 const DEFAULT_FLUSH_MS: u32 = 100;
+const DEFAULT_IDLE_MS: u32 = 60_000;
 pub(crate) const MAX_FLUSH_MS: u32 = 60_000;
 /// One sub-buffer, and one buffer, is at most 1 GiB.
 const MAX_BUFFER: u64 = 1 << 30;
@@ -42,6 +45,10 @@ pub(crate) struct Config {
     pub(crate) callbacks: local::rchan_callbacks,
     /// What makes sub-buffers packets, if they are.
     pub(crate) records: Option<Records>,
+    /// Between which sizes it is resized by itself.
+    pub(crate) limits: Option<Limits>,
+    /// Memory of the client's it begins with.
+    pub(crate) lent: Option<Lent>,
     /// The client's pointer; never followed.
     pub(crate) private: usize,
 }
@@ -102,15 +109,6 @@ impl Config {
             || attr.flush_interval_ms > MAX_FLUSH_MS
         {
             return Err(EINVAL);
-        }
-        // What is declared and cannot be done yet.
-        if attr.resize_min != 0
-            || attr.resize_max != 0
-            || attr.shrink_idle_ms != 0
-            || !attr.init_buf.is_null()
-            || attr.init_buf_size != 0
-        {
-            return Err(EOPNOTSUPP);
         }
         let delivery = one_of(
             attr.flags,
@@ -185,6 +183,8 @@ impl Config {
             },
             callbacks,
             records,
+            limits: limits(attr, geo)?,
+            lent: lent(attr, usage == RELAY_USAGE_GLOBAL, geo)?,
             private: attr.private_data as usize,
         })
     }
@@ -220,6 +220,8 @@ impl Config {
             usage: Usage::Global,
             callbacks: local::rchan_callbacks::default(),
             records: None,
+            limits: None,
+            lent: None,
             ..*self
         })
     }
@@ -288,6 +290,43 @@ fn nodes(attr: u32) -> Result<Nodes> {
         }
         _ => Err(EINVAL),
     }
+}
+
+/// Memory of the client's, which vouches for it.
+fn lent(attr: &local::rchan_attr, global: bool, geo: Geometry) -> Result<Option<Lent>> {
+    let Some(at) = NonNull::new(attr.init_buf.cast::<u8>()) else {
+        return if attr.init_buf_size == 0 {
+            Ok(None)
+        } else {
+            Err(EINVAL)
+        };
+    };
+    if !global || attr.init_buf_size != geo.ring_size() || at.addr().get() % LENT_ALIGN != 0 {
+        return Err(EINVAL);
+    }
+    // SAFETY: Size and alignment were checked. For the rest the client vouches, by the contract of
+    // `rchan_attr`.
+    Ok(Some(unsafe { Lent::new(at) }))
+}
+
+/// Between which numbers of sub-buffers the channel is resized by itself. A limit that is not given is
+/// the number it begins with.
+fn limits(attr: &local::rchan_attr, geo: Geometry) -> Result<Option<Limits>> {
+    if attr.resize_min == 0 && attr.resize_max == 0 {
+        return Ok(None);
+    }
+    let or_now = |n: u32| if n == 0 { geo.n_subbufs() } else { n.into() };
+    let (min, max) = (or_now(attr.resize_min), or_now(attr.resize_max));
+    geometry(geo.subbuf_size(), min)?;
+    geometry(geo.subbuf_size(), max)?;
+    if !(min..=max).contains(&geo.n_subbufs()) {
+        return Err(EINVAL);
+    }
+    let idle_ms = match attr.shrink_idle_ms {
+        0 => DEFAULT_IDLE_MS,
+        ms => ms,
+    };
+    Ok(Some(Limits { min, max, idle_ms }))
 }
 
 fn watermark(attr: &local::rchan_attr, packet: bool, geo: Geometry) -> Result<Watermark> {

@@ -12,16 +12,43 @@ use super::Channel;
 use crate::buffer::{page_count, Buffer, Shape, Store};
 use crate::memory;
 use crate::percpu::{possible_cpus, Pinned};
+use crate::ring::Geometry;
+use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::bindings;
 use kernel::prelude::*;
-use kernel::sync::{new_mutex, Arc, Mutex};
+use kernel::sync::Arc;
 
-/// What the buffers of a channel are like.
-#[derive(Clone, Copy)]
+/// What the buffers of a channel are like now. Changed with the lock of the files held.
 pub(super) struct Present {
-    pub(super) shape: Shape,
+    /// The two sizes as powers of two, in one word.
+    sizes: AtomicU64,
     /// How often they were replaced.
-    pub(super) generation: u64,
+    generation: AtomicU64,
+}
+
+impl Present {
+    pub(super) fn new(geo: Geometry) -> Self {
+        Self {
+            sizes: AtomicU64::new(Self::pack(geo)),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    fn pack(geo: Geometry) -> u64 {
+        let (size, n) = (geo.subbuf_size(), geo.n_subbufs());
+        u64::from(size.trailing_zeros()) << 32 | u64::from(n.trailing_zeros())
+    }
+
+    fn set(&self, geo: Geometry, generation: u64) {
+        self.sizes.store(Self::pack(geo), Ordering::Relaxed);
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    fn geo(&self) -> Option<Geometry> {
+        let sizes = self.sizes.load(Ordering::Relaxed);
+        let power = |n: u64| 1u64.wrapping_shl(n as u32);
+        Geometry::new(power(sizes >> 32), power(sizes & 0xffff_ffff))
+    }
 }
 
 /// Stores that are ready to be used.
@@ -59,51 +86,68 @@ impl Ready {
     }
 }
 
-/// What is under way.
-struct Swap {
+/// What is under way. Locked by who changes the stores of buffers, or needs that nobody does.
+pub(super) struct Swap {
     ready: Option<Ready>,
     /// The channel is closed.
     closed: bool,
 }
 
-/// Resizes a channel.
-#[pin_data]
-pub(crate) struct Resizer {
-    /// Locked by who changes the stores of buffers, or needs that nobody does.
-    #[pin]
-    swap: Mutex<Swap>,
-}
-
-impl Resizer {
-    pub(super) fn new() -> impl PinInit<Self> {
-        let swap = Swap {
+impl Swap {
+    pub(super) fn new() -> Self {
+        Self {
             ready: None,
             closed: false,
-        };
-        pin_init!(Self {
-            swap <- new_mutex!(swap, "relayfs swap"),
-        })
+        }
     }
 }
 
 impl Channel {
     /// Does `f` while the buffers' stores stay what they are. Process context.
     pub(super) fn while_no_resize<T>(&self, f: impl FnOnce() -> T) -> T {
-        let _swap = self.resizer.swap.lock();
+        let _swap = self.swap.lock();
         f()
+    }
+
+    /// What its buffers are like now. Any context.
+    pub(crate) fn shape(&self) -> Shape {
+        let opened = self.config.shape;
+        if self.generation() == 0 {
+            return opened;
+        }
+        // It was one, so this is.
+        let now = self.present.geo().and_then(|geo| opened.resized(geo));
+        now.unwrap_or(opened)
+    }
+
+    /// How often it was resized.
+    pub(crate) fn generation(&self) -> u64 {
+        self.present.generation.load(Ordering::Relaxed)
     }
 
     /// From when this returns on, nothing is resized.
     pub(super) fn end_resizes(&self) {
-        let mut swap = self.resizer.swap.lock();
-        swap.closed = true;
+        self.hub.resizer.stop();
+        self.swap.lock().closed = true;
+        self.discard_ready();
+    }
+
+    /// Whether there is something to go over to. Any context.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Gives up what is ready. Process context.
+    pub(super) fn discard_ready(&self) {
+        let mut swap = self.swap.lock();
+        self.ready.store(false, Ordering::Relaxed);
         let ready = swap.ready.take();
         drop(swap);
         drop(ready);
     }
 
-    /// The shape of buffers with these sizes; 0: as now.
-    fn resized(&self, subbuf_size: u64, n_subbufs: u32) -> Result<Shape> {
+    /// The shape of buffers with these sizes; 0: as now. Any context.
+    pub(super) fn resized(&self, subbuf_size: u64, n_subbufs: u32) -> Result<Shape> {
         let now = self.shape();
         let or = |wanted: u64, now: u64| if wanted == 0 { now } else { wanted };
         let geo = geometry(
@@ -114,31 +158,59 @@ impl Channel {
     }
 
     /// Gets buffers of another size ready; 0: as now. Process context.
-    pub(crate) fn realloc(&self, subbuf_size: u64, n_subbufs: u32) -> Result {
+    pub(super) fn realloc(&self, subbuf_size: u64, n_subbufs: u32) -> Result<Geometry> {
         let shape = self.resized(subbuf_size, n_subbufs)?;
         let ready = Ready::new(self, shape)?;
-        let mut swap = self.resizer.swap.lock();
+        let mut swap = self.swap.lock();
         if swap.closed {
             return Err(ESHUTDOWN);
         }
         let replaced = swap.ready.replace(ready);
+        self.ready.store(true, Ordering::Relaxed);
         drop(swap);
         drop(replaced);
-        Ok(())
+        Ok(shape.spec.geo())
     }
 
     /// Goes over to the buffers that are ready. Process context.
-    pub(crate) fn replace(&self) -> Result {
-        let mut swap = self.resizer.swap.lock();
+    pub(super) fn replace(&self) -> Result {
+        let mut swap = self.swap.lock();
         if swap.closed {
             return Err(ESHUTDOWN);
         }
         let ready = swap.ready.as_mut().ok_or(EAGAIN)?;
         self.make_way()?;
         self.go_over(ready)?;
-        let used = swap.ready.take();
-        drop(used);
+        // The buffers have them now.
+        swap.ready = None;
+        self.ready.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Goes over from memory of the client's to some of relayfs' own. Process context.
+    pub(super) fn give_back(&self) -> Result {
+        let buffer = self.buffers().get(0).ok_or(EINVAL)?;
+        let mut swap = self.swap.lock();
+        if swap.closed {
+            return Err(ESHUTDOWN);
+        }
+        let lent = buffer.current();
+        if !lent.is_lent() {
+            return Err(EINVAL);
+        }
+        let shape = self.shape();
+        let copy = buffer.new_copy(shape)?;
+        self.go_over(&mut Ready::new(self, shape)?)?;
+        buffer.give_back(&lent, copy);
+        // As long as the copy has not been read it is what was written to before.
+        buffer.let_consumer_pass();
+        swap.ready = None;
+        Ok(())
+    }
+
+    /// Whether it is still in memory of the client's. Any context.
+    pub(super) fn is_lent(&self) -> bool {
+        self.config.lent.is_some() && self.generation() == 0
     }
 
     /// Sees to it that only what is written to now is kept. With `swap` locked.
@@ -165,11 +237,7 @@ impl Channel {
             ready.complete(buffer)?;
         }
         let generation = self.generation().wrapping_add(1);
-        let present = Present {
-            shape: ready.shape,
-            generation,
-        };
-        self.present.with(|now| *now = present);
+        self.present.set(ready.shape.spec.geo(), generation);
         for buffer in self.buffers().iter() {
             if let Some(new) = ready.store(buffer) {
                 new.set_generation(generation);

@@ -113,6 +113,7 @@ impl Buffer {
     /// Gives `tail` what can be read from `from` on to where writers are now, but nothing before a gap.
     fn read_from(&self, from: Mark, tail: &mut Tail) {
         let end = self.written_pos();
+        let _guest = self.be_guest();
         let (mut place, mut store) = self.place_at(from);
         let mut missed = None;
         while self.look_ahead(&mut place, &mut store) {

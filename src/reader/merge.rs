@@ -90,6 +90,7 @@ impl Channel {
             }
             let mut place = at.place.lock();
             let half_read = at.is_mid_run();
+            let _guest = buffer.be_guest();
             let mut store = buffer.enter(&mut place);
             let found = buffer.advance(at, &mut place, &mut store);
             let turn = buffer.number().wrapping_sub(last).wrapping_sub(1);

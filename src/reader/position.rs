@@ -115,6 +115,7 @@ impl Buffer {
     /// The store a reader reads: the one it is in, or the oldest if that is gone.
     pub(super) fn enter(&self, place: &mut Place) -> Arc<Store> {
         if let Some(store) = place.inside.take() {
+            let store = store.copy().cloned().unwrap_or(store);
             if !self.was_reset_after(store.ring().consumed_pos(&place.cursor)) {
                 return store;
             }
@@ -204,6 +205,7 @@ impl Buffer {
         if place.inside.is_some() {
             return;
         }
+        let _guest = self.be_guest();
         let mut store = self.enter(&mut place);
         self.advance(at, &mut place, &mut store);
         self.step_back(at, &mut place, store);
@@ -214,6 +216,7 @@ impl Buffer {
     pub(crate) fn while_nobody_consumes(&self, reset: impl Fn(&Store)) {
         let at = &self.consumer;
         let mut place = at.place.lock();
+        let _guest = self.be_guest();
         let (oldest, _) = self.find(0);
         let current = self.current();
         if !Arc::ptr_eq(&oldest, &current) {
@@ -237,7 +240,9 @@ impl Buffer {
     /// Nobody reads at a position any more: do not keep a slot from the writers.
     pub(crate) fn detach(&self, at: &Position) {
         let mut place = at.place.lock();
+        let _guest = self.be_guest();
         if let Some(store) = place.inside.take() {
+            let store = store.copy().unwrap_or(&store);
             store.ring().detach(&mut place.cursor);
         }
         at.mid_run.store(false, Ordering::Release);
@@ -245,11 +250,15 @@ impl Buffer {
 
     /// What was overwritten before it was read from a position.
     pub(crate) fn lost(&self, at: &Position) -> Count {
-        self.overwritten(&at.place.lock())
+        let place = at.place.lock();
+        let _guest = self.be_guest();
+        self.overwritten(&place)
     }
 
     /// The buffer's counters, and how far it has come.
     pub(crate) fn counters(&self) -> (Stats, Progress) {
-        self.look_from(&self.consumer.place.lock())
+        let place = self.consumer.place.lock();
+        let _guest = self.be_guest();
+        self.look_from(&place)
     }
 }

@@ -65,6 +65,7 @@ pub(super) struct Walked {
 impl Buffer {
     /// Goes over what can be read from `from` on. Holds, for a moment each, what it goes over.
     pub(super) fn walk(&self, from: Mark, until: Until) -> Walked {
+        let _guest = self.be_guest();
         let (mut place, mut store) = self.place_at(from);
         let mut walked = Walked {
             to: from,
@@ -134,6 +135,7 @@ impl Buffer {
     pub(crate) fn consume_to(&self, pos: u64) {
         let at = &self.consumer;
         let mut place = at.place.lock();
+        let _guest = self.be_guest();
         let mut store = self.enter(&mut place);
         loop {
             let inside = store.ring().mid_run(&place.cursor);

@@ -145,8 +145,6 @@ impl<R: Rmw> Ring<R> {
     ///
     /// As for [`Ring::new`], but that the memory need not be zeroed; nobody may be at work in `old`, nor
     /// use it afterwards.
-    // The first store of a channel may have to be copied; not yet.
-    #[allow(dead_code)]
     pub(crate) unsafe fn copy_of(
         old: &Self,
         head: NonNull<Head>,
@@ -175,5 +173,22 @@ impl<R: Rmw> Ring<R> {
         unsafe { core::ptr::copy_nonoverlapping(old.data.as_ptr(), new.data.as_ptr(), len) };
         new.head().writer.pos.store(end, Ordering::Relaxed);
         Some(new)
+    }
+
+    /// Becomes a copy of `old`, retired as that is. Says whether it did; see [`Ring::copy_of`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Ring::copy_of`]; nobody uses this ring yet.
+    pub(crate) unsafe fn become_copy_of(&mut self, old: &Self) -> bool {
+        // SAFETY: As the caller promises; the memory is this ring's, whose place the copy takes.
+        let copy = unsafe { Self::copy_of(old, self.head, self.subbufs, self.data) };
+        let Some(copy) = copy else {
+            return false;
+        };
+        // It rests at the start of a sub-buffer, so this commits nothing.
+        let _ = copy.retire(&(), |_| ());
+        *self = copy;
+        true
     }
 }

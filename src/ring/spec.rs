@@ -151,11 +151,13 @@ impl Spec {
     /// The same for another shape, and with another delivery. `None`: the reserves leave no room.
     pub(crate) fn resized(self, geo: Geometry, delivery: Delivery) -> Option<Self> {
         let new = Self::new(geo, self.overwrite, delivery, self.reserves, self.clock)?;
-        // INVARIANT: That of `new`.
+        let same = geo.subbuf_size() == self.geo.subbuf_size();
+        // INVARIANT: That of `new`, or its own if the sub-buffers are as large.
         Some(Self {
             geo: new.geo,
             delivery: new.delivery,
-            limit: new.limit,
+            // What is left of it by a limit depends on its size.
+            limit: if same { self.limit } else { new.limit },
             ..self
         })
     }

@@ -407,6 +407,13 @@ impl<R: Rmw> Ring<R> {
         self.is_full(self.geo.seq(pos).wrapping_add(u64::from(inside)))
     }
 
+    /// How many sub-buffers there are from the one the consumer is in to `seq`.
+    pub(crate) fn unread_subbufs(&self, seq: u64) -> u64 {
+        let consumed = self.head().consumer.pos.load(Ordering::Relaxed);
+        let unread = seq.wrapping_add(1).wrapping_sub(self.geo.seq(consumed));
+        unread.min(self.geo.n_subbufs())
+    }
+
     /// Whether no-overwrite mode forbids to open sub-buffer `seq`: its slot is not consumed.
     pub(crate) fn is_full(&self, seq: u64) -> bool {
         if self.overwrite {

@@ -30,6 +30,9 @@ pub(super) unsafe extern "C" fn mmap(
         descriptor.channel().clone(),
         &descriptor.channel().hub().callbacks,
     );
+    if store.is_lent() {
+        return EPERM.to_errno();
+    }
     // SAFETY: As the caller promises.
     let mapping = unsafe { map(store.pages(), vma) }.and_then(|whole| {
         let mut mapping = UniqueArc::new(

@@ -26,7 +26,7 @@ struct torture_open {
 	__u32 n_subbufs;
 	__u32 flags;
 	__u32 flush_interval_ms;
-	__u32 pad;
+	__u32 init_buf;		/* begins with memory of the client's */
 };
 
 /* How to write, from TORTURE_START to TORTURE_STOP. */
@@ -140,5 +140,6 @@ static inline void torture_fill(void *to, const struct torture_record *head)
 #define TORTURE_FLUSH		_IO('t', 6)
 #define TORTURE_RESET		_IO('t', 7)
 #define TORTURE_RESIZE		_IOW('t', 8, struct torture_resize)
+#define TORTURE_DISCARD		_IO('t', 9)	/* the memory it began with, and spoils that */
 
 #endif

@@ -43,6 +43,8 @@ struct torture {
 	struct mutex lock;	/* the ioctls */
 	struct rchan *chan;
 	u64 subbuf_size;
+	void *init_buf;
+	size_t init_buf_size;
 	bool global;
 	bool running;		/* threads exist; under the lock */
 	bool active;		/* may write; read by all */

@@ -12,6 +12,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 
 #include "torture.h"
 
@@ -61,6 +62,8 @@ static void do_close(void)
 		torture_settle();
 	relay_close(torture.chan);
 	torture.chan = NULL;
+	vfree(torture.init_buf);
+	torture.init_buf = NULL;
 }
 
 /* The accounts outlive the channel. */
@@ -121,6 +124,14 @@ static int do_open(const struct torture_open *o)
 	if (torture.chan)
 		return -EBUSY;
 	forget();
+	if (o->init_buf) {
+		torture.init_buf_size = o->subbuf_size * o->n_subbufs;
+		torture.init_buf = vmalloc(torture.init_buf_size);
+		if (!torture.init_buf)
+			return -ENOMEM;
+		attr.init_buf = torture.init_buf;
+		attr.init_buf_size = torture.init_buf_size;
+	}
 	torture.subbuf_size = o->subbuf_size;
 	torture.global = o->flags & RELAY_USAGE_GLOBAL;
 	ret = make_cpus();
@@ -145,6 +156,16 @@ static int do_resize(const struct torture_resize *r)
 		return -EINVAL;
 	ret = relay_realloc_buffer(torture.chan, r->subbuf_size, r->n_subbufs);
 	return ret ?: relay_replace_buffer(torture.chan);
+}
+
+static int do_discard(void)
+{
+	int ret = torture.chan ? relay_discard_init_buf(torture.chan) : -EINVAL;
+
+	/* It is ours again: nobody looks at it. */
+	if (!ret)
+		memset(torture.init_buf, 0xdb, torture.init_buf_size);
+	return ret;
 }
 
 static int do_counts(struct torture_counts *c)
@@ -202,6 +223,9 @@ static long torture_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		break;
 	case TORTURE_RESIZE:
 		ret = do_resize(&u.resize);
+		break;
+	case TORTURE_DISCARD:
+		ret = do_discard();
 		break;
 	default:
 		return -ENOTTY;

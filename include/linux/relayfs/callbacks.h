@@ -71,7 +71,7 @@ enum relay_fileop {
 };
 
 /* What &rchan_callbacks.needs_resize says. */
-#define RELAY_RESIZE_NONE	0	/* a resize in the background failed */
+#define RELAY_RESIZE_NONE	0	/* relay_realloc_buffer(), or a worker, failed */
 #define RELAY_RESIZE_EXPAND	1	/* a buffer is 3/4 full: what is suggested is larger */
 #define RELAY_RESIZE_SHRINK	2	/* all have been empty for a while: it is smaller */
 #define RELAY_RESIZE_REPLACE	4	/* relay_replace_buffer() can be called */
@@ -118,7 +118,8 @@ enum relay_fileop {
  *
  * @needs_resize: See RELAY_RESIZE_*. @subbuf_size and @n_subbufs are what is suggested, or what the
  *	sizes are now. With %RELAY_RESIZE_EXPAND and %RELAY_RESIZE_SHRINK, the client may call
- *	relay_realloc_buffer() from here. Channels without this callback are resized
+ *	relay_realloc_buffer() from here. A buffer that stays 3/4 full is told of once. What is
+ *	called from here may tell its own end inside. Channels without this callback are resized
  *	by themselves between &rchan_attr.resize_min and &rchan_attr.resize_max.
  *
  *	Context: process, a kernel worker, or the caller of relay_replace_buffer(); may sleep.

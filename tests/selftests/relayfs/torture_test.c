@@ -244,10 +244,16 @@ static void resize(struct __test_metadata *_metadata, struct rig *rig)
 
 static void meddle(struct __test_metadata *_metadata, struct rig *rig)
 {
-	if (rig->meddle == TORTURE_RESIZE)
+	if (rig->meddle == TORTURE_DISCARD) {
+		/* Once, in the middle of it all. */
+		if (!rig->resizes++)
+			ASSERT_EQ(ioctl(rig->dev, TORTURE_DISCARD), 0);
+		rig->meddle = TORTURE_RESIZE;
+	} else if (rig->meddle == TORTURE_RESIZE) {
 		resize(_metadata, rig);
-	else if (rig->meddle)
+	} else if (rig->meddle) {
 		ASSERT_EQ(ioctl(rig->dev, rig->meddle), 0);
+	}
 }
 
 static void torture(struct __test_metadata *_metadata, struct rig *rig)
@@ -458,6 +464,28 @@ TEST_F_TIMEOUT(torture, resizes_and_a_reader_of_all, 300)
 	add_reader(_metadata, &self->rig, WHOLE, BLOCKING);
 	run(_metadata, &self->rig);
 	EXPECT_GT(self->rig.resizes, 0);
+}
+
+TEST_F_TIMEOUT(torture, leaves_memory_of_the_client, 300)
+{
+	struct torture_open o = {
+		.path = (uintptr_t)"torture", .flags = variant->flags, .init_buf = 1,
+		.subbuf_size = variant->subbuf_size, .n_subbufs = variant->n_subbufs,
+	};
+
+	if (!self->rig.global)
+		SKIP(return, "global channels only");
+	close(self->rig.info_fd);
+	ASSERT_EQ(ioctl(self->rig.dev, TORTURE_CLOSE), 0);
+	ASSERT_EQ(ioctl(self->rig.dev, TORTURE_OPEN, &o), 0);
+	self->rig.info_fd = file_open("torture.d/info", O_RDONLY);
+	ASSERT_GE(self->rig.info_fd, 0);
+	self->rig.meddle = TORTURE_DISCARD;
+	add_buffer_readers(_metadata, &self->rig, POLLING);
+	for (int i = 0; i < 4; i++)
+		add_buffer_readers(_metadata, &self->rig, OBSERVING);
+	run(_metadata, &self->rig);
+	EXPECT_GT(self->rig.resizes, 1);
 }
 
 TEST_F_TIMEOUT(torture, observers, 300)

@@ -16,6 +16,7 @@ done
 rmmod relayfs_test 2>/dev/null
 rmmod relayfs_torture 2>/dev/null
 rmmod relayfs_wakeup 2>/dev/null
+rmmod relayfs_resize 2>/dev/null
 rmmod relayfs_files 2>/dev/null
 rmmod relayfs_calls 2>/dev/null
 rmmod relayfs_callbacks 2>/dev/null
