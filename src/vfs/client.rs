@@ -234,6 +234,7 @@ unsafe extern "C" fn release(inode: *mut bindings::inode, file: File) -> c_int {
     // SAFETY: By the type invariants.
     let result = theirs
         .release
+        // SAFETY: The client's own, with what the kernel gave us.
         .map_or(0, |release| unsafe { release(inode, file) });
     // SAFETY: Got by `open()`.
     unsafe { bindings::module_put(theirs.owner) };

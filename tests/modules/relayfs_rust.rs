@@ -4,13 +4,18 @@
 //! test; loading the module runs them all and fails with what failed first. What it says goes to the
 //! kernel log; `rust.sh` reads it.
 
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
+use kernel::sync::Arc;
 
 #[path = "../../rust/relayfs.rs"]
 mod relayfs;
 
-use relayfs::{Channel, Clock, Count, Node, Reserves, Watermark, Which};
+use relayfs::{
+    Callbacks, Channel, Clock, Count, Delivered, Node, Reserves, Resize, Subbuf, UserAction,
+    Watermark, Which,
+};
 
 module! {
     type: RustTests,
@@ -197,6 +202,123 @@ fn resizing() -> Result {
     Ok(())
 }
 
+/// What the callbacks saw. It is dropped when the channel is closed.
+struct Seen {
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    starts: AtomicU32,
+    ends: AtomicU32,
+    delivered: AtomicUsize,
+    wrong: AtomicBool,
+    full: AtomicU32,
+    replaced: AtomicU32,
+    dropped: AtomicBool,
+}
+
+impl State {
+    fn expect(&self, right: bool) {
+        if !right {
+            self.wrong.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        self.state.dropped.store(true, Ordering::Relaxed);
+    }
+}
+
+#[vtable]
+impl Callbacks for Seen {
+    fn buffer_start(&self, _channel: &Channel, subbuf: &mut Subbuf<'_>) {
+        let nth = self.state.starts.fetch_add(1, Ordering::Relaxed);
+        self.state
+            .expect(subbuf.seq() == u64::from(nth) && subbuf.cpu().is_none());
+        self.state
+            .expect(subbuf.len() == 0 && subbuf.end_reserve().is_empty());
+        subbuf.start_reserve().fill(b's');
+    }
+
+    fn buffer_end(&self, _channel: &Channel, subbuf: &mut Subbuf<'_>) {
+        let nth = self.state.ends.fetch_add(1, Ordering::Relaxed);
+        self.state
+            .expect(subbuf.seq() == u64::from(nth) && subbuf.end() >= subbuf.begin());
+        self.state
+            .expect(subbuf.records() != 0 && subbuf.start_reserve() == b"ssss");
+        subbuf.end_reserve().fill(b'e');
+    }
+
+    fn deliver(&self, _channel: &Channel, delivered: &Delivered<'_>) {
+        // The end reserve comes by itself, as there is padding before it.
+        let data = delivered.data();
+        self.state.expect(if delivered.is_last() {
+            data == b"eeee"
+        } else {
+            data.starts_with(b"ssssx") && data.ends_with(b"x")
+        });
+        self.state
+            .expect(delivered.lost() == 0 && delivered.cpu().is_none());
+        self.state.expect(delivered.seq() < 3);
+        self.state
+            .delivered
+            .fetch_add(data.len(), Ordering::Relaxed);
+    }
+
+    fn buffers_full(&self, channel: &Channel, cpu: Option<u32>) {
+        self.state
+            .expect(cpu.is_none() && channel.write(&[0; 3000]) == Err(ENOSPC));
+        self.state.full.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn needs_resize(&self, _channel: &Channel, what: Resize, subbuf_size: u64, n_subbufs: u32) {
+        if what == Resize::Replaced {
+            self.state.expect(subbuf_size == 4096 && n_subbufs == 4);
+            self.state.replaced.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn fileop_notify(&self, _channel: &Channel, action: UserAction) -> Result {
+        self.state.expect(action != UserAction::Map);
+        Ok(())
+    }
+}
+
+fn callbacks() -> Result {
+    let state = Arc::new(State::default(), GFP_KERNEL)?;
+    let channel = Channel::builder(c"rust/callbacks")
+        .global()
+        .no_overwrite()
+        .subbuf_size(4096)
+        .n_subbufs(2)
+        .reserves(Reserves {
+            start: 4,
+            end: 4,
+            channel_start: 0,
+        })
+        .callbacks(Seen {
+            state: state.clone(),
+        })
+        .open()?;
+    while channel.write(&[b'x'; 1000]).is_ok() {}
+    ensure!(Arc::ptr_eq(&channel.client().state, &state));
+    channel.realloc(0, 4)?;
+    channel.replace()?;
+    channel.write(b"x")?;
+    drop(channel);
+    ensure!(state.dropped.load(Ordering::Relaxed));
+    ensure!(!state.wrong.load(Ordering::Relaxed));
+    ensure!(state.starts.load(Ordering::Relaxed) == 3);
+    ensure!(state.ends.load(Ordering::Relaxed) == 3);
+    ensure!(state.full.load(Ordering::Relaxed) == 1);
+    ensure!(state.replaced.load(Ordering::Relaxed) == 1);
+    ensure!(state.delivered.load(Ordering::Relaxed) == 2 * (4 + 4000 + 4) + 4 + 1 + 4);
+    Ok(())
+}
+
 /// A test by its name.
 type Test = (&'static str, fn() -> Result);
 
@@ -206,6 +328,7 @@ const TESTS: &[Test] = &[
     ("accounts", accounts),
     ("keeping", keeping),
     ("resizing", resizing),
+    ("callbacks", callbacks),
 ];
 
 struct RustTests;

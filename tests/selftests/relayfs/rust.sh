@@ -17,8 +17,8 @@ said() {
 
 insmod $test
 loaded=$?
-names="writing attributes accounts keeping resizing"
-plan 7
+names="writing attributes accounts keeping resizing callbacks"
+plan 8
 for name in $names; do
 	check "$name" equal "$(said $name)" ok
 done

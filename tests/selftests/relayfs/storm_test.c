@@ -80,7 +80,7 @@ static void verify(const unsigned char *at, size_t left, unsigned int last[WRITE
 
 		memcpy(&r, at, sizeof(r));
 		if (!len || r.writer >= WRITERS || r.number <= last[r.writer]) {
-			fprintf(stderr, "# wrong: %zu left, len %u, writer %u, number %u after %u\n",
+			fprintf(stderr, "# wrong: %zu left, len %u, writer %u, %u after %u\n",
 				left, r.len, r.writer, r.number,
 				r.writer < WRITERS ? last[r.writer] : 0);
 			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
