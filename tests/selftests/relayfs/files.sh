@@ -39,6 +39,7 @@ check "rmmod" rmmod relayfs_files
 check "its files are gone" test ! -e $own
 umount $MOUNT
 check "nothing is kept" rmmod relayfs_test
+rmmod_clients
 check "... of relayfs either" rmmod relayfs
 modprobe relayfs
 check "mounts again" mount -t relayfs relayfs $MOUNT

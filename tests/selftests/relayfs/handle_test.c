@@ -145,7 +145,7 @@ TEST_F(handle, what_the_channel_is_like)
 	ASSERT_EQ(ask(self, cpu, &info, sizeof(info)), 0);
 	EXPECT_EQ(info.size, sizeof(info));
 	EXPECT_EQ(info.flags, variant->flags | RELAY_MODE_NO_OVERWRITE | RELAY_DELIVERY_BULK |
-		  RELAY_TIMESTAMP_MONO |
+		  RELAY_TIMESTAMP_MONO | RELAY_FORMAT_RAW |
 		  (variant->flags & RELAY_SCHEME_LOCKING ? 0 : RELAY_SCHEME_LOCKLESS));
 	EXPECT_EQ(info.subbuf_size, SUBBUF);
 	EXPECT_EQ(info.n_subbufs, 4);

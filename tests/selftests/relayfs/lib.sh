@@ -37,6 +37,14 @@ not() {
 	! "$@"
 }
 
+# Unloads the clients that other tests have left loaded.
+rmmod_clients() {
+	clients=$(awk '$1 == "relayfs" { gsub(",", " ", $4); print $4 }' /proc/modules)
+	for client in $clients; do
+		[ "$client" = - ] || rmmod "$client" 2>/dev/null
+	done
+}
+
 # counter CHANNEL KEY: records of the "total" row
 counter() {
 	sed -n "s/^total:.* $2 \([0-9]*\) .*/\1/p" "$MOUNT/$1.d/info"

@@ -39,7 +39,7 @@ FIXTURE_TEARDOWN(auto)
 	close(self->dev);
 }
 
-static void begin(struct __test_metadata *_metadata, FIXTURE_DATA(auto) *self,
+static void begin(struct __test_metadata *_metadata, struct _test_data_auto *self,
 		  struct resize_open o)
 {
 	o.subbuf_size = 4096;
@@ -48,14 +48,14 @@ static void begin(struct __test_metadata *_metadata, FIXTURE_DATA(auto) *self,
 	ASSERT_GE(self->fd, 0);
 }
 
-static void write_some(struct __test_metadata *_metadata, FIXTURE_DATA(auto) *self, uint32_t n)
+static void write_some(struct __test_metadata *_metadata, struct _test_data_auto *self, uint32_t n)
 {
 	ASSERT_EQ(resized_write(self->dev, self->next, n), n);
 	self->next += n;
 }
 
 /* All that was written is there, in order. */
-static void read_rest(struct __test_metadata *_metadata, FIXTURE_DATA(auto) *self)
+static void read_rest(struct __test_metadata *_metadata, struct _test_data_auto *self)
 {
 	size_t n = 0;
 
@@ -93,10 +93,15 @@ static struct resize_event wait_told(int dev, uint32_t type, int n)
 TEST_F(auto, grows_by_itself_and_shrinks_when_idle)
 {
 	struct resize_state s;
+	const struct resize_open how = {
+		.n_subbufs = 4,
+		.flags = variant->flags,
+		.resize_min = 2,
+		.resize_max = 16,
+		.shrink_idle_ms = 2000,
+	};
 
-	begin(_metadata, self, (struct resize_open){ .n_subbufs = 4, .flags = variant->flags,
-						     .resize_min = 2, .resize_max = 16,
-						     .shrink_idle_ms = 2000 });
+	begin(_metadata, self, how);
 	write_some(_metadata, self, 60);
 	usleep(20000);
 	EXPECT_EQ(resized_state(self->dev).generation, 0);
@@ -130,8 +135,14 @@ TEST_F(auto, grows_by_itself_and_shrinks_when_idle)
 
 TEST_F(auto, does_not_shrink_what_is_not_read)
 {
-	begin(_metadata, self, (struct resize_open){ .n_subbufs = 8, .flags = variant->flags,
-						     .resize_min = 2, .shrink_idle_ms = 40 });
+	const struct resize_open how = {
+		.n_subbufs = 8,
+		.flags = variant->flags,
+		.resize_min = 2,
+		.shrink_idle_ms = 40,
+	};
+
+	begin(_metadata, self, how);
 	write_some(_metadata, self, 1);
 	usleep(300000);
 	EXPECT_EQ(resized_state(self->dev).n_subbufs, 8);
@@ -144,9 +155,14 @@ TEST_F(auto, asks_a_client_that_wants_to_be_asked)
 {
 	struct resize_events t;
 	struct resize_event e;
+	const struct resize_open how = {
+		.n_subbufs = 4,
+		.flags = variant->flags,
+		.resize_max = 16,
+		.callback = 1,
+	};
 
-	begin(_metadata, self, (struct resize_open){ .n_subbufs = 4, .flags = variant->flags,
-						     .resize_max = 16, .callback = 1 });
+	begin(_metadata, self, how);
 	write_some(_metadata, self, 130);
 	e = wait_told(self->dev, RELAY_RESIZE_EXPAND, 1);
 	EXPECT_EQ(e.subbuf_size, 4096);
@@ -170,11 +186,17 @@ TEST_F(auto, a_client_follows_what_it_is_told)
 					  RELAY_RESIZE_EXPAND, RELAY_RESIZE_REPLACED,
 					  RELAY_RESIZE_REPLACE, RELAY_RESIZE_SHRINK };
 	struct resize_events t;
+	const struct resize_open how = {
+		.n_subbufs = 4,
+		.flags = variant->flags,
+		.resize_min = 2,
+		.resize_max = 8,
+		.shrink_idle_ms = 1000,
+		.callback = 1,
+		.behaviour = RESIZE_FOLLOW,
+	};
 
-	begin(_metadata, self, (struct resize_open){ .n_subbufs = 4, .flags = variant->flags,
-						     .resize_min = 2, .resize_max = 8,
-						     .shrink_idle_ms = 1000, .callback = 1,
-						     .behaviour = RESIZE_FOLLOW });
+	begin(_metadata, self, how);
 	write_some(_metadata, self, 130);
 	wait_told(self->dev, RELAY_RESIZE_REPLACED, 1);
 	EXPECT_EQ(resized_state(self->dev).n_subbufs, 8);
@@ -197,9 +219,13 @@ TEST_F(auto, the_end_of_what_a_worker_does_is_told)
 {
 	int64_t limit = parameter_get("max_bytes");
 	struct resize_event e;
+	const struct resize_open how = {
+		.n_subbufs = 4,
+		.flags = variant->flags,
+		.callback = 1,
+	};
 
-	begin(_metadata, self, (struct resize_open){ .n_subbufs = 4, .flags = variant->flags,
-						     .callback = 1 });
+	begin(_metadata, self, how);
 	EXPECT_EQ(resized_realloc(self->dev, 8192, 2, RESIZE_HARDIRQ), -EINPROGRESS);
 	e = wait_told(self->dev, RELAY_RESIZE_REPLACE, 1);
 	EXPECT_EQ(e.subbuf_size, 8192);
@@ -225,9 +251,17 @@ TEST_F(auto, nothing_is_told_after_the_end)
 	for (int i = 0; i < 20; i++) {
 		uint32_t count;
 
-		begin(_metadata, self, (struct resize_open){
-			.n_subbufs = 4, .flags = variant->flags, .resize_min = 2, .resize_max = 64,
-			.shrink_idle_ms = 4, .callback = 1, .behaviour = RESIZE_FOLLOW });
+		const struct resize_open how = {
+		.n_subbufs = 4,
+		.flags = variant->flags,
+		.resize_min = 2,
+		.resize_max = 64,
+		.shrink_idle_ms = 4,
+		.callback = 1,
+		.behaviour = RESIZE_FOLLOW,
+	};
+
+	begin(_metadata, self, how);
 		resized_write(self->dev, 0, 130);
 		if (i % 2)
 			resized_realloc(self->dev, 4096, 4, RESIZE_HARDIRQ);

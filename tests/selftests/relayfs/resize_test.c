@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Buffers of another size take the place of the old ones: what is unread is read first, in order and
- * once; positions, waiting readers, mappings, counts and limits follow. torture_test does the same
- * while writers in every context are at work.
+ * Buffers of another size take the place of the old ones: what is unread is read first, in order
+ * and once; positions, waiting readers, mappings, counts and limits follow. torture_test does the
+ * same while writers in every context are at work.
  */
 
 #include "resizetest.h"

@@ -13,13 +13,7 @@ for ko in ./hello.ko /t/hello.ko; do
 	[ -e $ko ] && hello=$ko
 done
 [ "$hello" ] || skip_all "no hello.ko"
-rmmod relayfs_test 2>/dev/null
-rmmod relayfs_torture 2>/dev/null
-rmmod relayfs_wakeup 2>/dev/null
-rmmod relayfs_resize 2>/dev/null
-rmmod relayfs_files 2>/dev/null
-rmmod relayfs_calls 2>/dev/null
-rmmod relayfs_callbacks 2>/dev/null
+rmmod_clients
 
 plan 15
 check "loaded and mounted" grep -q " $MOUNT relayfs " /proc/mounts
