@@ -423,9 +423,8 @@ TEST_F(fault, loading)
 	ASSERT_EQ(fault_below("fail_page_alloc", start, end), 0);
 	close(self->dev);
 	self->dev = -1;
-	/* What tests before this one may have loaded. */
-	system("rmmod relayfs_files 2>/dev/null");
-	ASSERT_EQ(system("rmmod relayfs_test && umount " MOUNT " && rmmod relayfs"), 0);
+	unload_clients();
+	ASSERT_EQ(system("umount " MOUNT " && rmmod relayfs"), 0);
 	s = sweep(insert, &fd, check_inserted);
 	EXPECT_EQ(s.wrong, 0);
 	EXPECT_GE(s.failed, 2);

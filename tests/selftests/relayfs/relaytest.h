@@ -73,6 +73,14 @@ static inline void load_module(const char *name)
 	}
 }
 
+/* Unloads all clients there are, also those that other tests have left. */
+static inline void unload_clients(void)
+{
+	if (system("sed -n 's/^relayfs [0-9]* [0-9]* \\([^ ]*\\) .*/\\1/p' /proc/modules |"
+		   " tr , '\\n' | while read -r m; do rmmod $m 2>/dev/null; done"))
+		perror("unloading");
+}
+
 /* Opens a channel; its id, or -errno. */
 static inline int chan_open_attr(int dev, const char *path, struct relaytest_open o)
 {
