@@ -50,6 +50,8 @@ mod channel;
 )]
 #[path = "relayfs/ffi.rs"]
 mod ffi;
+#[path = "relayfs/files.rs"]
+mod files;
 #[path = "relayfs/info.rs"]
 mod info;
 #[path = "relayfs/reader.rs"]
@@ -62,6 +64,7 @@ mod slot;
 pub(crate) use builder::{Builder, Clock, Node, Reserves, Watermark};
 pub(crate) use callbacks::{Callbacks, Delivered, Nothing, Resize, Subbuf, UserAction};
 pub(crate) use channel::{Channel, OpenChannel};
+pub(crate) use files::{Directory, File, Parent, Show};
 pub(crate) use info::{Count, Info};
 pub(crate) use reader::{Reader, Which};
 pub(crate) use schema::{EventType, Schema};

@@ -331,10 +331,44 @@ const TESTS: &[Test] = &[
     ("callbacks", callbacks),
 ];
 
-struct RustTests;
+/// Stays while the module is loaded; `rust.sh` looks at it.
+struct Answer(u32);
+
+impl relayfs::Show for Answer {
+    fn show(&self, to: &kernel::seq_file::SeqFile) {
+        kernel::seq_print!(to, "{}\n", self.0);
+    }
+}
+
+struct RustTests {
+    _channel: relayfs::OpenChannel,
+    _beside: relayfs::File<Answer>,
+    _inside: relayfs::File<Answer>,
+    // After the file in it.
+    _directory: relayfs::Directory,
+}
+
+fn files(module: &'static ThisModule) -> Result<RustTests> {
+    use relayfs::{Directory, File, Parent};
+
+    let directory = Directory::new(c"rust_files", Parent::Root)?;
+    ensure!(Directory::new(c"rust_files", Parent::Root).err() == Some(EEXIST));
+    let inside = File::new(module, c"answer", 0, Parent::In(&directory), Answer(42))?;
+    ensure!(inside.data().0 == 42);
+    let channel = Channel::builder(c"rust_channel").open()?;
+    let beside = File::new(module, c"answer", 0o444, Parent::Of(&channel), Answer(43))?;
+    let hidden = Channel::builder_without_files().open()?;
+    ensure!(Directory::new(c"x", Parent::Of(&hidden)).err() == Some(ENOTDIR));
+    Ok(RustTests {
+        _channel: channel,
+        _beside: beside,
+        _inside: inside,
+        _directory: directory,
+    })
+}
 
 impl kernel::Module for RustTests {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
+    fn init(module: &'static ThisModule) -> Result<Self> {
         let mut first = Ok(());
         for (name, test) in TESTS {
             let result = test();
@@ -344,6 +378,6 @@ impl kernel::Module for RustTests {
             }
             first = first.and(result);
         }
-        first.map(|()| Self)
+        first.and_then(|()| files(module))
     }
 }

@@ -18,12 +18,16 @@ said() {
 insmod $test
 loaded=$?
 names="writing attributes accounts keeping resizing callbacks"
-plan 8
+plan 12
 for name in $names; do
 	check "$name" equal "$(said $name)" ok
 done
 check "it is loaded" equal $loaded 0
+check "a file shows" equal "$(cat $MOUNT/rust_files/answer)" 42
+check "and one beside a channel" equal "$(cat $MOUNT/rust_channel.d/answer)" 43
 rmmod relayfs_rust 2>/dev/null
+check "its files are gone" test ! -e $MOUNT/rust_files
+check "and its channel" test ! -e $MOUNT/rust_channel.d
 check "no file is left" test ! -e $MOUNT/rust
 [ $failures = 0 ] || dmesg | grep relayfs_rust | tail -20 | sed 's/^/# /'
 finish

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files of the client's own, beside those of its channels.
+
+use super::{ffi, Channel};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use kernel::bindings;
+use kernel::error::from_err_ptr;
+use kernel::ffi::{c_int, c_void};
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+
+/// Where a file or directory is to be.
+#[derive(Clone, Copy)]
+pub(crate) enum Parent<'a> {
+    /// In the root of the mount.
+    Root,
+    /// In a directory of the client's.
+    In(&'a Directory),
+    /// In a channel's own directory: it vanishes with the channel.
+    Of(&'a Channel),
+}
+
+impl Parent<'_> {
+    /// What C calls it. `ENOTDIR`: the channel has no files.
+    fn entry(self) -> Result<*mut ffi::relay_entry> {
+        match self {
+            Self::Root => Ok(core::ptr::null_mut()),
+            Self::In(directory) => Ok(directory.0.raw.as_ptr()),
+            Self::Of(channel) => {
+                // SAFETY: The channel is open or kept.
+                let entry = unsafe { ffi::relayfs_channel_dir(channel.raw()) };
+                (!entry.is_null()).then_some(entry).ok_or(ENOTDIR)
+            }
+        }
+    }
+}
+
+/// Something of the client's in the tree. Dropping removes it: process context. That waits for file
+/// operations that run.
+struct Entry {
+    raw: NonNull<ffi::relay_entry>,
+}
+
+// SAFETY: A handle, which any task may use.
+unsafe impl Send for Entry {}
+// SAFETY: As above.
+unsafe impl Sync for Entry {}
+
+impl Entry {
+    fn new(raw: *mut ffi::relay_entry) -> Result<Self> {
+        let raw = NonNull::new(from_err_ptr(raw)?).ok_or(ENOMEM)?;
+        Ok(Self { raw })
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // SAFETY: A handle from relayfs; of what is gone it finds nothing.
+        unsafe { ffi::relayfs_remove(self.raw.as_ptr()) }
+    }
+}
+
+/// A directory. Dropping it removes it and the files in it.
+pub(crate) struct Directory(Entry);
+
+impl Directory {
+    /// Makes it. Fails as relay_create_dir(). Process context.
+    pub(crate) fn new(name: &CStr, parent: Parent<'_>) -> Result<Self> {
+        // SAFETY: A string, and a directory of the client's or a channel's, or null.
+        let raw = unsafe { ffi::relayfs_create_dir(name.as_char_ptr(), parent.entry()?) };
+        Entry::new(raw).map(Self)
+    }
+}
+
+/// What a file shows who reads it.
+pub(crate) trait Show: Send + Sync + 'static {
+    /// The reader's task; may sleep.
+    fn show(&self, to: &SeqFile);
+}
+
+/// A file whose contents `T` makes each time it is read. Dropping it removes it.
+pub(crate) struct File<T: Show> {
+    // Before what it shows: it is removed first.
+    _entry: Entry,
+    data: KBox<T>,
+}
+
+impl<T: Show> File<T> {
+    /// Makes it, with permission bits `mode`, a subset of 0o444; 0: those of the mount. Fails as
+    /// relay_create_file(). Process context.
+    pub(crate) fn new(
+        module: &'static ThisModule,
+        name: &CStr,
+        mode: u16,
+        parent: Parent<'_>,
+        data: T,
+    ) -> Result<Self> {
+        let data = KBox::new(data, GFP_KERNEL)?;
+        let operations = bindings::file_operations {
+            owner: module.as_ptr(),
+            open: Some(Operations::<T>::open),
+            read_iter: Some(bindings::seq_read_iter),
+            llseek: Some(bindings::seq_lseek),
+            release: Some(bindings::single_release),
+            ..Default::default()
+        };
+        let shown = core::ptr::from_ref(&*data).cast_mut().cast();
+        // SAFETY: String and operations are valid during the call, the directory is as above. What is
+        // shown lives until the file is removed, after which no operation runs but release.
+        let raw = unsafe {
+            ffi::relayfs_create_file(
+                name.as_char_ptr(),
+                mode,
+                parent.entry()?,
+                shown,
+                &operations,
+            )
+        };
+        Ok(Self {
+            _entry: Entry::new(raw)?,
+            data,
+        })
+    }
+
+    /// What it shows.
+    pub(crate) fn data(&self) -> &T {
+        &self.data
+    }
+}
+
+/// What the kernel calls.
+struct Operations<T>(PhantomData<T>);
+
+impl<T: Show> Operations<T> {
+    /// # Safety
+    ///
+    /// As the kernel calls it, for a file made by [`File::new`].
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: As the caller promises; it is handed on only.
+        unsafe { bindings::single_open(file, Some(Self::show), (*inode).i_private) }
+    }
+
+    /// # Safety
+    ///
+    /// As the kernel calls it, for a file opened by [`open`](Self::open) and not removed.
+    unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+        // SAFETY: As the caller promises: what is shown lives until the file is removed.
+        let (to, data) = unsafe { (SeqFile::from_raw(seq), &*(*seq).private.cast::<T>()) };
+        data.show(to);
+        0
+    }
+}
