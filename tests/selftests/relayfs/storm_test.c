@@ -197,10 +197,26 @@ static int load_storm(unsigned int seed)
 	return ret;
 }
 
-/* Memory the kernel uses, in KiB; it comes and goes a little whatever one does. */
+/* What each processor keeps of freed pages for itself, in KiB: tens of MiB, not in any sum. */
+static int64_t memory_kept_by_cpus(void)
+{
+	FILE *zones = fopen("/proc/zoneinfo", "r");
+	unsigned long pages, sum = 0;
+	char line[256];
+
+	while (zones && fgets(line, sizeof(line), zones)) {
+		if (sscanf(line, " count: %lu", &pages) == 1)
+			sum += pages;
+	}
+	if (zones)
+		fclose(zones);
+	return sum * (getpagesize() / 1024);
+}
+
+/* Memory in use, in KiB; it comes and goes a little whatever one does. */
 static int64_t memory_used(void)
 {
-	return meminfo("MemTotal") - meminfo("MemAvailable");
+	return meminfo("MemTotal") - meminfo("MemAvailable") - memory_kept_by_cpus();
 }
 
 static bool is_back(int64_t before, int64_t tolerance)
@@ -216,7 +232,7 @@ static bool is_back(int64_t before, int64_t tolerance)
 TEST(what_happens_to_channels_in_a_storm_leaves_no_trace)
 {
 	const char *seconds_text = getenv("STORM_SECONDS"), *seed_text = getenv("STORM_SEED");
-	double length = seconds_text ? atof(seconds_text) : scaled(60);
+	double length = seconds_text ? atof(seconds_text) : scaled(30);
 	unsigned int seed = seed_text ? atoi(seed_text) : time(NULL), rnd = seed, loads = 0;
 	int64_t before, written = 0, found = 0, ended = 0;
 	struct user users[USERS] = { 0 };
@@ -254,9 +270,11 @@ TEST(what_happens_to_channels_in_a_storm_leaves_no_trace)
 	EXPECT_GT(written, 0);
 	EXPECT_GT(found, 0);
 	EXPECT_GT(reads, 0);
-	EXPECT_TRUE(is_back(before, 16 << 10))
-		TH_LOG("%lld KiB used, %lld before; buffers: %lld bytes", (long long)memory_used(),
-		       (long long)before, (long long)parameter_get("used_bytes"));
+	EXPECT_TRUE(is_back(before, 8 << 10))
+		TH_LOG("%lld KiB used, %lld before; kept by CPUs: %lld; buffers: %lld bytes",
+		       (long long)memory_used(), (long long)before,
+		       (long long)memory_kept_by_cpus(),
+		       (long long)parameter_get("used_bytes"));
 }
 
 TEST_HARNESS_MAIN
