@@ -18,7 +18,9 @@ pub(crate) mod inside;
 mod last;
 mod merge;
 mod observer;
+pub(crate) mod poll;
 mod position;
+pub(crate) mod waiting;
 mod walk;
 
 pub(crate) use merge::Merge;

@@ -1,56 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What stands behind an open file: whose data it reads, from which positions, and when it is to be
-//! woken. `dup()` and `fork()` share it.
+//! What stands behind an open file: whose data it reads, and from which positions. `dup()` and `fork()`
+//! share it. How it waits is in `waiting.rs` and `poll.rs`.
 
 use super::claims::Scope;
 use super::observer::Observer;
+use super::waiting::Wait;
 use super::{Outcome, Position, View};
 use crate::bindings as local;
 use crate::buffer::{Buffer, Store};
-use crate::channel::{config::Usage, show_partial, Channel, MAX_FLUSH_MS};
+use crate::channel::{config::Usage, Channel};
 use crate::ring::Count;
 use crate::wake::WaitQueue;
-use crate::watermark::{Watermark, Wish};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel::bindings;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
 use kernel::sync::{Arc, SetOnce};
-use kernel::time::msecs_to_jiffies;
-
-/// What a caller of `poll()` is after.
-pub(crate) struct Wants {
-    /// To be told of new data even if it did not read the old.
-    pub(crate) edges: bool,
-    /// To be told when a buffer is full.
-    pub(crate) full: bool,
-    /// It can write.
-    pub(crate) may_write: bool,
-}
-
-/// Whether to wait for data, and what ends that before there is some.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wait {
-    No,
-    /// Any signal.
-    Interruptible,
-    /// Only what kills the task.
-    Killable,
-}
-
-impl Wait {
-    /// Whether to wait, or which error it is not to.
-    fn may_go_on(self) -> Result {
-        match self {
-            Self::No => Err(EAGAIN),
-            Self::Interruptible if kernel::current!().signal_pending() => Err(ERESTARTSYS),
-            // SAFETY: Process context.
-            Self::Killable if !unsafe { local::relayfs_helper_may_go_on() } => Err(EINTR),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// An open file of a channel, or a reader in the kernel.
 ///
@@ -67,9 +33,9 @@ pub(crate) struct Descriptor {
     in_kernel: bool,
     observer: SetOnce<Pin<KBox<Observer>>>,
     /// In bytes; 0: the channel's.
-    watermark: AtomicU64,
+    pub(super) watermark: AtomicU64,
     /// In milliseconds; 0: the channel's.
-    flush_interval: AtomicU32,
+    pub(super) flush_interval: AtomicU32,
     /// The client was told that it is open.
     announced: bool,
 }
@@ -213,7 +179,7 @@ impl Descriptor {
         }
     }
 
-    fn for_each(&self, mut f: impl FnMut(&Buffer)) {
+    pub(super) fn for_each(&self, mut f: impl FnMut(&Buffer)) {
         self.any(|buffer| {
             f(buffer);
             false
@@ -225,7 +191,7 @@ impl Descriptor {
         self.view().position(buffer)
     }
 
-    fn queue(&self) -> &WaitQueue {
+    pub(super) fn queue(&self) -> &WaitQueue {
         match &self.buffer {
             Some(buffer) => &buffer.bell().wait,
             None => &self.channel.hub().wait,
@@ -292,186 +258,6 @@ impl Descriptor {
             sum == most
         });
         sum
-    }
-
-    /// Calls `attempt` until it finds something, which may be the end.
-    fn wait_until(
-        &self,
-        wait: Wait,
-        mut attempt: impl FnMut() -> Result<Outcome>,
-    ) -> Result<usize> {
-        self.for_each(|buffer| buffer.bell().forget_wish_if_nobody_waits());
-        loop {
-            // Before looking for data: what is written before the end is not missed.
-            let closed = self.channel.hub().is_closed();
-            let urged = self.urged();
-            match attempt()? {
-                Outcome::Copied(n) => return Ok(n),
-                Outcome::Nothing if closed => return Ok(0),
-                Outcome::Nothing => {
-                    if let Err(error) = wait.may_go_on() {
-                        if self.any(Buffer::is_pending) {
-                            // There may be something when the caller comes again.
-                            self.channel.ticker.arm(self.flush_interval());
-                        }
-                        return Err(error);
-                    }
-                }
-            }
-            let interval = msecs_to_jiffies(self.flush_interval());
-            let mut hidden = false;
-            let ready = |expired| {
-                hidden = expired && self.any(Buffer::holds_back);
-                hidden || self.may_go_on(urged, expired)
-            };
-            match wait {
-                // Nobody starts the call again.
-                Wait::Killable => self
-                    .queue()
-                    .wait_killable(interval, ready)
-                    .map_err(|_| EINTR)?,
-                _ => self.queue().wait_interruptible(interval, ready)?,
-            }
-            if hidden {
-                self.for_each(show_partial);
-            }
-        }
-    }
-
-    /// Whether a read that waits, and is queued, may go on. `expired`: the flush interval has passed.
-    /// If not, the wish is put.
-    fn may_go_on(&self, urged: u64, expired: bool) -> bool {
-        let due = || {
-            let whatever = expired || self.urged() != urged;
-            self.channel.hub().is_closed()
-                || self.any_position(|buffer, at| {
-                    let target = buffer.target(self.watermark(), at.pos());
-                    let reached = buffer.written_pos() >= target;
-                    (reached || whatever) && buffer.is_readable(at)
-                })
-        };
-        due() || {
-            self.wish(false);
-            due()
-        }
-    }
-
-    /// How often readers of its buffers were to be woken whatever their watermark.
-    fn urged(&self) -> u64 {
-        let mut sum = 0u64;
-        self.for_each(|buffer| sum = sum.wrapping_add(buffer.bell().wish.urged()));
-        sum
-    }
-
-    /// What there is for `poll()`, after the caller was queued if it wanted to be.
-    ///
-    /// # Safety
-    ///
-    /// `file` and `table` must be the arguments of a running `poll` operation of this descriptor.
-    pub(crate) unsafe fn poll(
-        &self,
-        file: *mut bindings::file,
-        table: *mut bindings::poll_table_struct,
-        wants: Wants,
-    ) -> u32 {
-        // SAFETY: As the caller promises; the queue lives as long as the descriptor.
-        unsafe { self.queue().poll_wait(file, table) };
-        let mut events = self.poll_full(wants.full);
-        if wants.may_write {
-            // SAFETY: As above.
-            unsafe { self.channel.poll_room(file, table) };
-            if self.channel.takes_user_writes() {
-                events |= bindings::POLLOUT | bindings::POLLWRNORM;
-            }
-        }
-        let closed = self.channel.hub().is_closed();
-        let mut readable = self.is_readable();
-        if !closed && (wants.edges || !readable) && self.queue().has_sleeper() {
-            self.wish(readable);
-            self.channel.ticker.arm(self.flush_interval());
-            readable |= self.is_readable();
-        }
-        events
-            | match (readable, closed) {
-                (true, _) => bindings::POLLIN | bindings::POLLRDNORM,
-                (false, true) => bindings::POLLHUP,
-                (false, false) => 0,
-            }
-    }
-
-    /// Whether a buffer is full, for `poll()`. `wished`: the caller, who is queued, wants to be told.
-    fn poll_full(&self, wished: bool) -> u32 {
-        let full = || self.any(Buffer::is_full);
-        let mut is_full = full();
-        if !is_full && wished && !self.channel.config().shape.spec.overwrite() {
-            // No watermark is as high: what wakes it is that a record is refused.
-            self.any_position(|buffer, at| {
-                buffer.bell().wish.put(at.pos(), Wish::WHEN_FULL);
-                false
-            });
-            is_full = full();
-        }
-        if is_full {
-            bindings::POLLPRI
-        } else {
-            0
-        }
-    }
-
-    /// Wants to be woken when the watermark is reached: counted from what is written, if what was
-    /// read does not matter.
-    fn wish(&self, from_written: bool) {
-        self.any_position(|buffer, at| {
-            let from = if from_written {
-                buffer.written_pos()
-            } else {
-                at.pos()
-            };
-            let target = buffer.target(self.watermark(), from);
-            buffer.bell().wish.put(from, target);
-            false
-        });
-    }
-
-    fn watermark(&self) -> Watermark {
-        match self.watermark.load(Ordering::Relaxed) {
-            0 => self.channel.config().shape.watermark,
-            n => Watermark::Bytes(n),
-        }
-    }
-
-    /// In milliseconds.
-    fn flush_interval(&self) -> u32 {
-        match self.flush_interval.load(Ordering::Relaxed) {
-            0 => self.channel.config().flush_interval,
-            n => n,
-        }
-    }
-
-    /// Sets how long data may wait; 0: as the channel has it.
-    pub(crate) fn set_flush_interval(&self, ms: u32) -> Result {
-        if ms > MAX_FLUSH_MS {
-            return Err(EINVAL);
-        }
-        self.flush_interval.store(ms, Ordering::Relaxed);
-        self.queue().wake_all();
-        Ok(())
-    }
-
-    /// Sets how many bytes are worth a wake-up; 0: as the channel has it.
-    pub(crate) fn set_watermark(&self, bytes: u64) -> Result {
-        if bytes > self.channel.shape().spec.geo().ring_size() {
-            return Err(EINVAL);
-        }
-        let mut readers = self.channel.hub().readers.lock();
-        let before = self.watermark.load(Ordering::Relaxed);
-        readers.replace_watermark(before, bytes)?;
-        self.watermark.store(bytes, Ordering::Relaxed);
-        self.channel.heed_watermarks(&readers);
-        drop(readers);
-        // Who waits with this descriptor wishes anew.
-        self.queue().wake_all();
-        Ok(())
     }
 }
 

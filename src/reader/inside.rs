@@ -8,8 +8,9 @@
 //! newest bytes of what was read, but for as many as were said to be consumed, are kept. So what others
 //! have consumed or overwritten meanwhile does not matter.
 
-use super::descriptor::{Descriptor, Wait};
+use super::descriptor::Descriptor;
 use super::position::Mark;
+use super::waiting::Wait;
 pub(crate) use super::walk::Unit;
 use super::walk::{Amount, Until};
 use super::{Merge, View};
