@@ -5,6 +5,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= stock
 ARGS ?=
+CPUS ?= 1 4
 SOAK_SECONDS ?= 600
 FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
@@ -32,9 +33,10 @@ demo:
 	@tools/demo/run $(ARGS)
 
 ##   test         unit tests on the host, then the selftests in QEMU
-##                (KERNEL=debug: with KASAN, lockdep, kmemleak; KERNEL=kcsan: data races)
+##                (KERNEL=debug: with KASAN, lockdep, kmemleak; KERNEL=kcsan: data races;
+##                CPUS="1 4": one guest with one processor, one with four)
 test:
-	@tests/run $(KERNEL)
+	@CPUS="$(CPUS)" tests/run $(KERNEL)
 
 ##   soak         writers in every context against readers of every kind, SOAK_SECONDS=600 (KERNEL=stock)
 soak:
