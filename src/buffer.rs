@@ -166,6 +166,11 @@ impl Buffer {
         self.place.cpu.unwrap_or(0)
     }
 
+    /// The CPU it belongs to; `None`: all.
+    pub(crate) fn cpu(&self) -> Option<u32> {
+        self.place.cpu
+    }
+
     /// How its readers are told.
     pub(crate) fn bell(&self) -> &Bell {
         &self.bell

@@ -69,6 +69,8 @@ pub(crate) struct Hub {
 pub(crate) struct Readers {
     pub(crate) claims: Claims,
     open_files: u32,
+    /// Of these, those that observe.
+    observers: u32,
     /// The watermarks descriptors have of their own, in bytes.
     watermarks: KVec<u64>,
 }
@@ -104,6 +106,16 @@ impl Readers {
 
     pub(crate) fn open_files(&self) -> u32 {
         self.open_files
+    }
+
+    /// One of them begins to observe, or one that did goes.
+    pub(crate) fn count_observer(&mut self, begins: bool) {
+        let step = if begins { 1 } else { 1u32.wrapping_neg() };
+        self.observers = self.observers.wrapping_add(step);
+    }
+
+    pub(crate) fn observers(&self) -> u32 {
+        self.observers
     }
 }
 
@@ -162,6 +174,7 @@ impl Channel {
                     Readers {
                         claims: Claims::new(),
                         open_files: 0,
+                        observers: 0,
                         watermarks: KVec::new(),
                     },
                     "relayfs readers"

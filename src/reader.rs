@@ -13,6 +13,7 @@ use kernel::prelude::*;
 use kernel::sync::Mutex;
 
 pub(crate) mod claims;
+mod control;
 pub(crate) mod descriptor;
 pub(crate) mod inside;
 mod last;

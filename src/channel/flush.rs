@@ -15,13 +15,24 @@ impl Channel {
     /// monotonic time before which everything committed is visible.
     pub(crate) fn flush(&self) -> u64 {
         let now = ring::now();
-        self.while_no_resize(|| {
-            for buffer in self.buffers().iter() {
-                on_owner(&buffer.current(), Store::switch_here);
-                buffer.urge();
-            }
-        });
+        self.flush_some(None);
         now
+    }
+
+    /// Ends and delivers the current sub-buffer of one buffer, or of all. Process context, interrupts on.
+    pub(crate) fn flush_some(&self, only: Option<&Buffer>) {
+        self.for_some(only, |buffer| {
+            on_owner(&buffer.current(), Store::switch_here);
+            buffer.urge();
+        });
+    }
+
+    /// Calls `f` for one buffer, or for all, while their stores stay what they are. Process context.
+    fn for_some(&self, only: Option<&Buffer>, f: impl Fn(&Buffer)) {
+        self.while_no_resize(|| match only {
+            Some(buffer) => f(buffer),
+            None => self.buffers().iter().for_each(|buffer| f(buffer)),
+        });
     }
 
     /// Waits until the client was told of all there is. Nobody writes any more. Process context.
@@ -43,10 +54,13 @@ impl Channel {
 
     /// Throws away what was written so far. Process context, interrupts on.
     pub(crate) fn reset(&self) {
-        self.while_no_resize(|| {
-            for buffer in self.buffers().iter() {
-                buffer.while_nobody_consumes(|store| on_owner(store, Store::reset_here));
-            }
+        self.reset_some(None);
+    }
+
+    /// The same of one buffer, or of all.
+    pub(crate) fn reset_some(&self, only: Option<&Buffer>) {
+        self.for_some(only, |buffer| {
+            buffer.while_nobody_consumes(|store| on_owner(store, Store::reset_here));
         });
     }
 }

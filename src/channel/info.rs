@@ -3,8 +3,9 @@
 //! What a channel, or a buffer of it, is like now: counters, and how far it has come.
 
 use super::Channel;
+use crate::bindings as local;
 use crate::buffer::Buffer;
-use crate::ring::{Progress, Stats};
+use crate::ring::{Count, Progress, Stats};
 
 /// A look at one buffer, or all of them together; exact when nobody writes or reads meanwhile.
 #[derive(Clone, Copy, Default)]
@@ -58,5 +59,61 @@ impl Channel {
     pub(crate) fn info(&self) -> Info {
         let all = self.infos();
         all.fold(Info::default(), |sum, (_, info)| sum.plus(&info))
+    }
+}
+
+impl Channel {
+    /// What it, or one `buffer` of it, is like now. Process context.
+    pub(crate) fn describe(&self, buffer: Option<&Buffer>) -> local::rchan_info {
+        let (info, about) = match buffer {
+            Some(buffer) => {
+                let info = Info::of(buffer);
+                let about = local::rchan_info {
+                    n_buffers: 1,
+                    current_seq: info.progress.current,
+                    ..Default::default()
+                };
+                (info, about)
+            }
+            None => {
+                let about = local::rchan_info {
+                    n_buffers: self.buffers().iter().count() as u32,
+                    open_files: self.hub().readers.lock().open_files(),
+                    ..Default::default()
+                };
+                (self.info(), about)
+            }
+        };
+        let (shape, stats, progress) = (self.shape(), info.stats, info.progress);
+        let [full, too_big, nested, closed, held, no_buffer, nmi] = stats.refused.map(count);
+        local::rchan_info {
+            size: size_of::<local::rchan_info>() as u32,
+            flags: shape.flags,
+            subbuf_size: shape.spec.geo().subbuf_size(),
+            n_subbufs: shape.spec.geo().n_subbufs() as u32,
+            generation: self.generation(),
+            subbufs_produced: progress.produced,
+            subbufs_consumed: progress.consumed,
+            produced: count(stats.produced),
+            read: count(stats.read),
+            overwritten: count(stats.overwritten),
+            unread: count(stats.unread()),
+            full,
+            too_big,
+            nested,
+            closed,
+            held,
+            no_buffer,
+            nmi,
+            wakeups: info.wakeups,
+            ..about
+        }
+    }
+}
+
+fn count(count: Count) -> local::rchan_count {
+    local::rchan_count {
+        records: count.records,
+        bytes: count.bytes,
     }
 }

@@ -133,7 +133,8 @@ impl Descriptor {
         }
     }
 
-    fn claim(&self, exclusive: bool) -> Result {
+    /// From now on consumes, unless it observes.
+    pub(super) fn claim(&self, exclusive: bool) -> Result {
         let mut readers = self.channel.hub().readers.lock();
         if self.observer.as_ref().is_none() && !self.claimed.load(Ordering::Relaxed) {
             readers.claims.add(self.scope(), exclusive)?;
@@ -156,12 +157,22 @@ impl Descriptor {
     /// From now on reads without consuming.
     pub(crate) fn observe(&self) -> Result {
         let observer = self.new_observer()?;
-        let _readers = self.channel.hub().readers.lock();
+        let mut readers = self.channel.hub().readers.lock();
         // INVARIANT: It does not consume, and the lock keeps `claim()` away.
         if self.claimed.load(Ordering::Relaxed) || !self.observer.populate(observer) {
             return Err(EBUSY);
         }
+        readers.count_observer(true);
         Ok(())
+    }
+
+    /// From now on consumes; `EPERM`: it observes.
+    pub(super) fn be_consumer(&self) -> Result {
+        self.claim(false)?;
+        match self.view() {
+            View::Consumer => Ok(()),
+            View::Observer(_) => Err(EPERM),
+        }
     }
 
     fn view(&self) -> View<'_> {
@@ -275,6 +286,9 @@ impl Drop for Descriptor {
             self.channel.heed_watermarks(&readers);
         }
         if let View::Observer(observer) = self.view() {
+            if !self.in_kernel {
+                readers.count_observer(false);
+            }
             self.for_each(|buffer| {
                 if let Some(at) = observer.position(buffer) {
                     buffer.detach(at);

@@ -38,6 +38,10 @@
 #define RELAYFS_LOST_NMI	6	/* locking scheme, and the writer was an NMI */
 #define RELAYFS_LOST_CAUSES	7
 
+/* In place of the number of a CPU: of a global buffer, and of all buffers. */
+#define RELAYFS_CPU_NONE	0xffffffff
+#define RELAYFS_CPU_ALL		0xfffffffe
+
 /**
  * struct relayfs_lost - what was lost for one cause
  * @records: number of records
@@ -208,7 +212,7 @@ struct relayfs_event {
 /*
  * ioctls of "<path>" and of the CPU files. Others of this type fail with ENOTTY; those of other
  * types are the channel's client's. They belong to the open file description: descriptors from
- * dup(2) and fork(2) share them.
+ * dup(2) and fork(2) share them. All structures are the same for 32-bit programs.
  *
  * What is written to "<path>", if the channel allows that, is one record per write(2): at most as
  * long as a sub-buffer has room for (else EMSGSIZE), all of it or nothing.
@@ -238,5 +242,109 @@ struct relayfs_event {
  * 60000 (else EINVAL). 0: as the channel has it.
  */
 #define RELAY_IOC_SET_FLUSH_INTERVAL	_IOW(RELAY_IOC_MAGIC, 3, __u32)
+
+/*
+ * Ends the current sub-buffer of the CPU file's buffer, of "<path>" those of all buffers, and wakes
+ * who waits. Gives a time by the channel's clock (0: it has none): what was written before can be
+ * read now, and by those who map, but for sub-buffers with a record that was reserved and is not
+ * committed: those follow when it is. A sub-buffer in which nothing was written is not ended.
+ */
+#define RELAY_IOC_FLUSH			_IOR(RELAY_IOC_MAGIC, 4, __u64)
+
+/*
+ * Throws away what was written so far to the CPU file's buffer, of "<path>" to all: readers of all
+ * kinds go on with what is written from now on. Counters go on; what was thrown away before it was
+ * read counts as overwritten. For descriptors that consume; one that has not read yet does so from
+ * now on. EPERM: it observes. EBUSY: somebody else consumes alone.
+ */
+#define RELAY_IOC_RESET			_IO(RELAY_IOC_MAGIC, 5)
+
+/* In &relayfs_info.state: nothing will be written any more. */
+#define RELAYFS_STATE_CLOSED	0x1
+
+/**
+ * struct relayfs_count - a number of records
+ * @records: number of records
+ * @bytes: their payload, in bytes
+ */
+struct relayfs_count {
+	__u64 records;
+	__u64 bytes;
+};
+
+/**
+ * struct relayfs_info - what a channel, or one buffer of it, is like now
+ * @size: sizeof(struct relayfs_info), set by the caller; how much of it was filled in, by the call
+ * @flags: the channel's RELAY_* flags, with the defaults filled in
+ * @subbuf_size: bytes in a sub-buffer
+ * @n_subbufs: sub-buffers in a buffer
+ * @n_buffers: buffers it has; 1 of a CPU file
+ * @cpu: of a CPU file: the CPU, or RELAYFS_CPU_NONE of a global buffer; of "<path>" RELAYFS_CPU_ALL
+ * @state: RELAYFS_STATE_*
+ * @generation: how often it was resized
+ * @start_reserve: bytes at the start of each sub-buffer that are the client's
+ * @end_reserve: bytes at the end of each sub-buffer that are the client's
+ * @channel_start_reserve: bytes more that are the client's at the start of the first
+ * @flush_interval_ms: how long data may wait for the watermark, unless a descriptor says otherwise
+ * @watermark: how many unread bytes wake who waits, unless a descriptor says otherwise; if the
+ *	channel's is one in sub-buffers, as long as so many are
+ * @readers: open descriptors of the channel's data files
+ * @observers: those of them that observe
+ * @current_seq: of a CPU file: sequence number of the sub-buffer that is written; else 0
+ * @subbufs_produced: sub-buffers that were completed
+ * @subbufs_consumed: those that were consumed, or overwritten before
+ * @wakeups: how often readers were woken
+ * @produced: what was written
+ * @read: what was consumed
+ * @overwritten: what was overwritten, or thrown away, before it was consumed
+ * @unread: what is still there to be consumed
+ * @lost: what could not be written, by RELAYFS_LOST_*; the rest is zero
+ *
+ * Exact when nobody writes or reads meanwhile: then @produced = @read + @overwritten + @unread.
+ */
+struct relayfs_info {
+	__u32 size;
+	__u32 flags;
+	__u64 subbuf_size;
+	__u32 n_subbufs;
+	__u32 n_buffers;
+	__u32 cpu;
+	__u32 state;
+	__u64 generation;
+	__u32 start_reserve;
+	__u32 end_reserve;
+	__u32 channel_start_reserve;
+	__u32 flush_interval_ms;
+	__u64 watermark;
+	__u32 readers;
+	__u32 observers;
+	__u64 current_seq;
+	__u64 subbufs_produced;
+	__u64 subbufs_consumed;
+	__u64 wakeups;
+	struct relayfs_count produced;
+	struct relayfs_count read;
+	struct relayfs_count overwritten;
+	struct relayfs_count unread;
+	struct relayfs_lost lost[8];
+};
+
+/*
+ * Fills in the structure, whose size the caller sets; all else in it is zero before the call. The
+ * structure may grow: of an older, smaller one as much is filled in as it has; of a newer one as
+ * much as this kernel knows, and &relayfs_info.size says how much that was. The number of the ioctl
+ * may be that of any version. EINVAL: the size is less than that of the first version, or no
+ * multiple of 8. E2BIG: it is more than 4096, or something is not zero that this kernel does not
+ * know.
+ */
+#define RELAY_IOC_GET_INFO		_IOWR(RELAY_IOC_MAGIC, 6, struct relayfs_info)
+
+/*
+ * Of a CPU file: all before this position is consumed, as if it were read. For who reads a mapping
+ * and did not open the file with O_EXCL, or has no consumer page: in no-overwrite mode writers get
+ * the room. Positions are those of the mapping. No more is consumed than can be read, and a
+ * position that was passed changes nothing. Errors as of RELAY_IOC_RESET; EINVAL: of "<path>".
+ */
+#define RELAY_IOC_CONSUME		_IOW(RELAY_IOC_MAGIC, 7, __u64)
 
 #endif /* _UAPI_LINUX_RELAYFS_H */
