@@ -26,6 +26,7 @@ mod events;
 mod flush;
 pub(crate) mod hotplug;
 pub(crate) mod info;
+pub(crate) mod list;
 pub(crate) mod records;
 mod resize;
 pub(crate) mod resizer;
@@ -157,12 +158,22 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// Makes a channel, and its files if it has a path.
+    /// Opens a channel, with its files if it has a path.
     pub(crate) fn open(path: Option<&CStr>, config: Config) -> Result<Arc<Self>> {
+        let channel = Self::make(path, config)?;
+        if let Err(error) = list::add(&channel) {
+            channel.close();
+            return Err(error);
+        }
+        Ok(channel)
+    }
+
+    /// Makes a channel nobody is shown in the list of all.
+    fn make(path: Option<&CStr>, config: Config) -> Result<Arc<Self>> {
         path.map_or(Ok(()), vfs::check_path)?;
         let path = path.map(CString::try_from).transpose()?;
         let inbound = match config.inbound() {
-            Some(config) => Some(Self::open(None, config)?),
+            Some(config) => Some(Self::make(None, config)?),
             None => None,
         };
         let hub = Arc::pin_init(
@@ -317,6 +328,7 @@ impl Channel {
 
     /// Ends the channel. Process context.
     pub(crate) fn close(&self) {
+        list::remove(self);
         // From now on the buffers are those there are, and what they are.
         hotplug::delist(self);
         self.end_resizes();

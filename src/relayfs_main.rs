@@ -52,12 +52,14 @@ struct Relayfs {
     _filesystem: vfs::Registration,
     _compat: compat::Registration,
     _hotplug: channel::hotplug::Registration,
+    _list: channel::list::Registration,
 }
 
 impl kernel::Module for Relayfs {
     fn init(module: &'static ThisModule) -> Result<Self> {
         memory::init();
         Ok(Self {
+            _list: channel::list::Registration::new(),
             _hotplug: channel::hotplug::Registration::new()?,
             _compat: compat::Registration::new(module)?,
             _filesystem: vfs::Registration::new(module)?,

@@ -7,8 +7,9 @@
 //! * [`own`]: clients' directories and files come and go. * [`client`]: what is done with those files.
 //! * [`file`]: open, read, poll. * [`ioctl`]: ioctls. * [`mmap`]: mappings.
 //! * [`info`]: the counters as text. * [`foreign`]: a channel's data in other file systems.
-//! * [`metadata`]: how packets are to be read.
+//! * [`metadata`]: how packets are to be read. * [`channels`]: all channels as text.
 
+mod channels;
 mod client;
 mod context;
 mod file;

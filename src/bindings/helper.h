@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/relayfs_fs.h>
 #include <linux/statfs.h>
+#include <linux/string_helpers.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/eventpoll.h>
@@ -20,6 +21,8 @@
 
 /* What bindgen does not see. */
 static const unsigned int RELAYFS_FIRST_NODE = RELAY_NODE(0);
+
+static const unsigned int RELAYFS_ESCAPE_OCTAL = ESCAPE_OCTAL;
 
 /* Casts that bindgen does not evaluate. */
 static const int RELAYFS_IOCB_NOWAIT = (__force int)IOCB_NOWAIT;

@@ -3,6 +3,7 @@
 //! A reader's place in a buffer, and how it passes from one store of the buffer to the next.
 
 use crate::buffer::{Buffer, Store};
+use crate::lock::Guarded;
 use crate::ring::{Count, Cursor, Progress, Stats};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kernel::prelude::*;
@@ -13,6 +14,9 @@ use kernel::sync::{new_mutex, Arc, Mutex};
 pub(crate) struct Position {
     #[pin]
     pub(super) place: Mutex<Place>,
+    /// Where it was when a look last ended, for those who cannot wait for the next end.
+    #[pin]
+    seen: Guarded<Seen>,
     /// How far the cursor has come, for those who may not sleep.
     pos: AtomicU64,
     /// The cursor is inside a run: it holds a slot, and has something to read.
@@ -37,6 +41,15 @@ pub(crate) struct Place {
     inside: Option<Arc<Store>>,
     /// Bytes read so far.
     pub(super) taken: u64,
+}
+
+/// What counting needs to know of a place.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    generation: u64,
+    seq: u64,
+    read: Count,
+    missed: Count,
 }
 
 /// Where a reader has come to.
@@ -81,6 +94,7 @@ impl Position {
     pub(crate) fn new(consumes: bool) -> impl PinInit<Self> {
         pin_init!(Self {
             place <- new_mutex!(Place::default(), "relayfs position"),
+            seen <- Guarded::new(Seen::default()),
             pos: AtomicU64::new(0),
             mid_run: AtomicBool::new(false),
             consumes,
@@ -187,6 +201,25 @@ impl Buffer {
         at.pos.store(ring.consumed_pos(c), Ordering::Release);
         at.mid_run.store(mid_run, Ordering::Release);
         place.inside = mid_run.then_some(store);
+        let c = &place.cursor;
+        let now = Seen {
+            generation: place.generation,
+            seq: c.seq,
+            read: c.read,
+            missed: c.missed,
+        };
+        at.seen.with(|seen| *seen = now);
+    }
+
+    /// A place to count from.
+    fn place_seen(&self, seen: Seen) -> Place {
+        let (_, before) = self.find(seen.generation);
+        Place {
+            generation: seen.generation,
+            cursor: Cursor::seen(seen.seq, seen.read, seen.missed, before),
+            inside: None,
+            taken: 0,
+        }
     }
 
     /// Lets go of the slot of a reader that looked only.
@@ -256,9 +289,15 @@ impl Buffer {
     }
 
     /// The buffer's counters, and how far it has come.
+    ///
+    /// Who copies to a user may take as long as that user likes, so nobody waits for him: what the
+    /// consumer has read, and how far it is, is then as it was when that began.
     pub(crate) fn counters(&self) -> (Stats, Progress) {
-        let place = self.consumer.place.lock();
+        let place = self.consumer.place.try_lock();
         let _guest = self.be_guest();
-        self.look_from(&place)
+        match place {
+            Some(place) => self.look_from(&place),
+            None => self.look_from(&self.place_seen(self.consumer.seen.with(|seen| *seen))),
+        }
     }
 }

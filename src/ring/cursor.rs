@@ -92,6 +92,19 @@ impl Cursor {
         }
     }
 
+    /// As one that has come to `seq`, for counting only. `before`: what came before this ring.
+    #[cfg(MODULE)]
+    pub(crate) fn seen(seq: u64, read: Count, missed: Count, before: Count) -> Self {
+        Self {
+            seq,
+            read,
+            missed,
+            // What is before a run was read or missed, here or in other rings.
+            ordinal: read.plus(missed).minus(before),
+            ..Self::default()
+        }
+    }
+
     /// Starts a run in the sub-buffer the cursor is in. The caller found its bytes committed.
     pub(super) fn begin_run(&mut self, run: &Run) {
         if !self.entered {

@@ -3,7 +3,7 @@
 //! Open files: the kernel's operations, converted; what they do is in `reader/descriptor.rs`.
 
 use super::inode::{self, Node};
-use super::{foreign, info, ioctl, metadata, mmap, StaticOps};
+use super::{channels, foreign, info, ioctl, metadata, mmap, StaticOps};
 use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::Channel;
@@ -56,6 +56,7 @@ pub(super) fn set_owner(module: &'static ThisModule) {
         &BUFFER,
         &info::OPERATIONS,
         &metadata::OPERATIONS,
+        &channels::OPERATIONS,
     ] {
         // SAFETY: Called before any file exists.
         unsafe { ops.edit(|ops| ops.owner = module.as_ptr()) };
@@ -77,6 +78,7 @@ pub(super) fn operations(node: &Node) -> *const bindings::file_operations {
         Node::Buffer(..) => BUFFER.get(),
         Node::Info(_) => info::OPERATIONS.get(),
         Node::Metadata(_) => metadata::OPERATIONS.get(),
+        Node::Channels => channels::OPERATIONS.get(),
         Node::Client(file) => file.operations(),
     }
 }
@@ -107,7 +109,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
         Node::Buffer(channel, buffer) => unsafe {
             begin(inode, file, channel.clone(), Some(buffer.clone()))
         },
-        Node::Directory(_) | Node::Info(_) | Node::Metadata(_) | Node::Client(_) => Err(EINVAL),
+        _ => Err(EINVAL),
     };
     result.err().map_or(0, |error| error.to_errno())
 }

@@ -4,7 +4,7 @@
 
 use super::{file, inode, inode::Node, StaticOps};
 use crate::bindings as local;
-use crate::channel::{config::Usage, info::Info, Channel};
+use crate::channel::{config::Config, config::Usage, info::Info, Channel};
 use crate::ring::{Clock, Count};
 use crate::watermark::Watermark;
 use kernel::bindings;
@@ -69,45 +69,51 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> i32 {
     0
 }
 
+/// What a channel is like, in the words of `info` and `.channels`.
+pub(super) struct Names {
+    pub(super) mode: &'static str,
+    pub(super) usage: &'static str,
+    pub(super) format: &'static str,
+    pub(super) scheme: &'static str,
+    pub(super) delivery: &'static str,
+    pub(super) clock: &'static str,
+}
+
+impl Names {
+    pub(super) fn of(config: &Config) -> Self {
+        let either = |is, yes, no| if is { yes } else { no };
+        let shape = &config.shape;
+        let packet = shape.flags & local::RELAY_DELIVERY_PACKET != 0;
+        Self {
+            mode: either(shape.spec.overwrite(), "overwrite", "no-overwrite"),
+            usage: either(config.usage == Usage::Smp, "smp", "global"),
+            format: either(config.records.is_some(), "records", "raw"),
+            scheme: either(shape.locking, "locking", "lockless"),
+            delivery: either(packet, "packet", "bulk"),
+            clock: match shape.spec.clock() {
+                Clock::Mono => "mono",
+                Clock::Tsc => "tsc",
+                Clock::None => "none",
+            },
+        }
+    }
+}
+
 fn print(to: &SeqFile, channel: &Channel) {
     let config = channel.config();
     let geo = channel.shape().spec.geo();
-    let smp = config.usage == Usage::Smp;
     let path = channel.path().map_or(&[][..], CStr::to_bytes);
     seq_print!(to, "channel: {}\n", kernel::str::BStr::from_bytes(path));
-    seq_print!(
-        to,
-        "mode: {}\n",
-        if config.shape.spec.overwrite() {
-            "overwrite"
-        } else {
-            "no-overwrite"
-        }
-    );
-    seq_print!(to, "usage: {}\n", if smp { "smp" } else { "global" });
-    let packet = config.shape.flags & local::RELAY_DELIVERY_PACKET != 0;
-    let scheme = if config.shape.locking {
-        "locking"
-    } else {
-        "lockless"
-    };
-    seq_print!(to, "scheme: {}\n", scheme);
-    let format = if config.records.is_some() {
-        "records"
-    } else {
-        "raw"
-    };
-    seq_print!(to, "format: {}\n", format);
-    seq_print!(to, "delivery: {}\n", if packet { "packet" } else { "bulk" });
+    let names = Names::of(config);
+    seq_print!(to, "mode: {}\n", names.mode);
+    seq_print!(to, "usage: {}\n", names.usage);
+    seq_print!(to, "scheme: {}\n", names.scheme);
+    seq_print!(to, "format: {}\n", names.format);
+    seq_print!(to, "delivery: {}\n", names.delivery);
     seq_print!(to, "subbuf_size: {}\n", geo.subbuf_size());
     seq_print!(to, "n_subbufs: {}\n", geo.n_subbufs());
     seq_print!(to, "generation: {}\n", channel.generation());
-    let clock = match config.shape.spec.clock() {
-        Clock::Mono => "mono",
-        Clock::Tsc => "tsc",
-        Clock::None => "none",
-    };
-    seq_print!(to, "clock: {}\n", clock);
+    seq_print!(to, "clock: {}\n", names.clock);
     let reserves = config.shape.spec.reserves();
     seq_print!(to, "start_reserve: {}\n", reserves.start);
     seq_print!(to, "end_reserve: {}\n", reserves.end);

@@ -37,6 +37,8 @@ pub(super) enum Node {
     Info(Arc<Channel>),
     /// The description of its packets.
     Metadata(Arc<Channel>),
+    /// The list of all channels.
+    Channels,
     /// A client's own.
     Client(Arc<ClientFile>),
 }

@@ -2,7 +2,7 @@
 
 //! The file system type and its one superblock.
 
-use super::{context, inode, StaticOps};
+use super::{context, inode, tree, StaticOps};
 use crate::bindings as local;
 use crate::memory;
 use kernel::bindings;
@@ -119,6 +119,7 @@ pub(super) unsafe extern "C" fn fill(
         }
         // SAFETY: As the caller promises.
         unsafe { (*sb).s_root = dentry };
+        tree::fill_root(dentry)?;
         Ok(0)
     })
 }

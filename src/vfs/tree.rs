@@ -172,6 +172,12 @@ impl Entry {
     }
 }
 
+/// Makes what is always in the root, of a superblock being set up. Nobody else sees it yet.
+pub(super) fn fill_root(root: *mut bindings::dentry) -> Result {
+    Entry(root).create(c".channels", Node::Channels, Owner::default())?;
+    Ok(())
+}
+
 /// A channel's files in the tree; dropping removes them.
 pub(crate) struct Files {
     parent: Entry,
