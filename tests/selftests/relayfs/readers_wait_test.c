@@ -206,16 +206,16 @@ TEST_F(readers_wait, only_a_deadly_signal_ends_the_wait)
 	pid_t pid;
 
 	ASSERT_GE(id, 0);
+	sigaction(SIGUSR1, &action, NULL);
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		int reader = reader_add(self->dev, id, self->cpu, variant->auto_consume);
 
-		sigaction(SIGUSR1, &action, NULL);
 		calls(self->dev, CALLS_READ, reader, .data = (uintptr_t)data, .len = 10, .flag = 1);
 		_exit(0);
 	}
-	usleep(50000);
+	ASSERT_TRUE(await_sleep(pid, 'D'));
 	ASSERT_EQ(kill(pid, SIGUSR1), 0);
 	usleep(50000);
 	ASSERT_EQ(waitpid(pid, &status, WNOHANG), 0);

@@ -180,6 +180,27 @@ static inline int cpus(void)
 	return sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+/*
+ * Waits until a task sleeps: in 'S', which any signal ends, or 'D', which only a deadly one ends;
+ * false if it does not come to that.
+ */
+static inline bool await_sleep(pid_t tid, char state)
+{
+	char path[32], now = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	for (int i = 0; i < 30000 && now != state; i++) {
+		FILE *f = fopen(path, "re");
+
+		if (!f || fscanf(f, "%*d (%*[^)]) %c", &now) != 1)
+			now = 0;
+		if (f)
+			fclose(f);
+		usleep(1000);
+	}
+	return now == state;
+}
+
 /* A row of /proc/meminfo, in KiB; -1 if there is none. */
 static inline int64_t meminfo(const char *row)
 {

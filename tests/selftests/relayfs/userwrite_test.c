@@ -204,7 +204,7 @@ struct writer {
 	long result;
 	int error;
 	int done;
-	bool started;
+	pid_t tid;
 };
 
 static void *write_one(void *arg)
@@ -212,7 +212,7 @@ static void *write_one(void *arg)
 	struct writer *w = arg;
 
 	pin_to_cpu(0);
-	__atomic_store_n(&w->started, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&w->tid, gettid(), __ATOMIC_RELEASE);
 	w->result = write(w->fd, record, 512);
 	w->error = errno;
 	__atomic_store_n(&w->done, 1, __ATOMIC_RELEASE);
@@ -224,9 +224,10 @@ static struct writer *start_waiting(struct writer *w)
 {
 	*w = (struct writer){ .fd = file_open("w", O_WRONLY) };
 	pthread_create(&w->thread, NULL, write_one, w);
-	while (!__atomic_load_n(&w->started, __ATOMIC_ACQUIRE))
+	while (!__atomic_load_n(&w->tid, __ATOMIC_ACQUIRE))
 		usleep(1000);
-	usleep(50000);
+	if (!await_sleep(w->tid, 'S'))
+		abort();
 	return w;
 }
 

@@ -169,8 +169,7 @@ TEST_F(wait, a_waiting_writer_can_be_killed)
 		chan_write_wait(self->dev, self->id, record, RECORD, -1);
 		_exit(0);
 	}
-	usleep(50000);
-	ASSERT_EQ(waitpid(pid, &status, WNOHANG), 0);
+	ASSERT_TRUE(await_sleep(pid, 'D'));
 	ASSERT_EQ(kill(pid, SIGKILL), 0);
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_TRUE(WIFSIGNALED(status));
