@@ -219,13 +219,18 @@ static void *write_one(void *arg)
 	return NULL;
 }
 
-/* A writer that has to wait. */
-static struct writer *start_waiting(struct writer *w)
+static void start_writing(struct writer *w)
 {
 	*w = (struct writer){ .fd = file_open("w", O_WRONLY) };
 	pthread_create(&w->thread, NULL, write_one, w);
 	while (!__atomic_load_n(&w->tid, __ATOMIC_ACQUIRE))
 		usleep(1000);
+}
+
+/* A writer that has to wait. */
+static struct writer *start_waiting(struct writer *w)
+{
+	start_writing(w);
 	if (!await_sleep(w->tid, 'S'))
 		abort();
 	return w;
@@ -310,7 +315,7 @@ TEST_F(userwrite, the_end_waits_for_the_client_to_be_told)
 	pthread_t closer;
 
 	ASSERT_EQ(cb_behave(self->dev, (struct cb_behave){ .hold = 1 << CB_USER_DELIVER }), 0);
-	start_waiting(&w);
+	start_writing(&w);
 	while (cb(self->dev, CB_INSIDE) != 1)
 		usleep(1000);
 	ASSERT_EQ(pthread_create(&closer, NULL, do_close, &self->dev), 0);
