@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reading a mapped buffer, sub-buffer by sub-buffer.
+#![allow(unsafe_code)] // For `Mapping::lend()`.
+
+use crate::error::{Error, Result};
+use crate::holes::{holes, runs};
+use crate::item::{Before, Cause, Gap, Gaps, Lost};
+use crate::map::Mapping;
+use crate::packet;
+use crate::source::{Data, Held};
+use crate::uapi::{Subbuf, FLAG_NO_OVERWRITE, FLAG_RECORDS, WRITE_POS_ENDED};
+use rustix::fd::BorrowedFd;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where a reader of a mapping stands.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    map: Arc<Mapping>,
+    /// Whether it consumes, as the only one.
+    alone: bool,
+    /// The sub-buffer it comes to next.
+    seq: u64,
+    /// What of that was consumed before by somebody else.
+    skip: u64,
+    /// Records and bytes before `seq`, as far as the reader knows.
+    passed: Option<Before>,
+    gap: Gap,
+    /// End of the last sub-buffer, for gaps of raw channels.
+    last_end: u64,
+    /// The mapping consumes from here on.
+    consume_to: Option<u64>,
+}
+
+/// What came of looking at one sub-buffer.
+enum Look {
+    Taken,
+    /// Not there, or nothing in it.
+    Passed,
+}
+
+impl Mapped {
+    pub(crate) fn new(fd: BorrowedFd<'_>, alone: bool) -> Result<Self> {
+        let map = Arc::new(Mapping::new(fd, alone)?);
+        let (seq, skip) = Self::start(&map, alone, 0);
+        Ok(Self {
+            map,
+            alone,
+            seq,
+            skip,
+            passed: None,
+            gap: Gap::default(),
+            last_end: 0,
+            consume_to: None,
+        })
+    }
+
+    /// Where to begin in a mapping, but not before position `from`: a consumer where the last one stopped,
+    /// an observer at the oldest there is.
+    fn start(map: &Mapping, alone: bool, from: u64) -> (u64, u64) {
+        let pos = if alone {
+            map.consumed().max(from)
+        } else {
+            let oldest = map.delivered().saturating_sub(map.n_subbufs);
+            oldest.saturating_mul(map.subbuf_size).max(from)
+        };
+        (pos / map.subbuf_size, pos % map.subbuf_size)
+    }
+
+    pub(crate) fn is_records(&self) -> bool {
+        self.map.flags & FLAG_RECORDS != 0
+    }
+
+    /// Whether something was written that is not complete.
+    pub(crate) fn is_partial(&self) -> bool {
+        let pos = self.map.write_pos() & !WRITE_POS_ENDED;
+        pos > self.map.delivered().saturating_mul(self.map.subbuf_size)
+    }
+
+    /// Holds the next sub-buffer in `held`, which must have been given back. `false`: there is none now.
+    pub(crate) fn fetch(&mut self, fd: BorrowedFd<'_>, held: &mut Held) -> Result<bool> {
+        loop {
+            // Before the look at what is delivered: when it has changed, that is all there ever was.
+            let replaced = self.map.generation_now() != self.map.generation;
+            let delivered = self.map.delivered();
+            if self.seq >= delivered {
+                if replaced && self.map_again(fd)? {
+                    continue;
+                }
+                return Ok(false);
+            }
+            let oldest = delivered.saturating_sub(self.map.n_subbufs);
+            if self.seq < oldest {
+                self.seq = oldest;
+                self.skip = 0;
+            }
+            match self.look(held)? {
+                Look::Taken => return Ok(true),
+                Look::Passed => {
+                    self.seq += 1;
+                    self.skip = 0;
+                }
+            }
+        }
+    }
+
+    /// Goes over to the buffer that is now behind the file. `false`: it cannot be mapped just now.
+    fn map_again(&mut self, fd: BorrowedFd<'_>) -> Result<bool> {
+        let from = self.map.write_pos() & !WRITE_POS_ENDED;
+        // The consumer page belongs to one buffer at a time.
+        let map = match Mapping::new(fd, self.alone) {
+            Ok(map) => Arc::new(map),
+            Err(Error::Mapping(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if map.generation == self.map.generation {
+            return Ok(false);
+        }
+        (self.seq, self.skip) = Self::start(&map, self.alone, from);
+        self.map = map;
+        // Its counts begin at 0.
+        self.passed = Some(Before::default());
+        Ok(true)
+    }
+
+    fn look(&mut self, held: &mut Held) -> Result<Look> {
+        let (map, seq) = (self.map.clone(), self.seq);
+        let desc = map.desc(seq);
+        if !map.is_there(seq) {
+            return Ok(Look::Passed);
+        }
+        let len = desc.data_len.min(map.subbuf_size) as usize;
+        // Readers of a whole sub-buffer get the end reserve, too.
+        let whole = if map.end_reserve != 0 {
+            map.subbuf_size as usize
+        } else {
+            len
+        };
+        let newest = newest_hole(&desc, seq, map.subbuf_size);
+        let from = self.skip.min(whole as u64) as usize;
+        let simple = newest == 0 && whole == len;
+        held.cuts.clear();
+        if simple && self.alone && map.flags & FLAG_NO_OVERWRITE != 0 {
+            // SAFETY: Delivered and there, as was seen; nobody else consumes, and `release()` drops
+            // the loan before it says that it is consumed.
+            held.data = Data::Loan(unsafe { map.lend(seq, from..len) });
+        } else {
+            let mut copy = held.data.take_memory();
+            copy.resize(whole, 0);
+            map.copy(seq, &mut copy);
+            if !map.is_there(seq) {
+                return Ok(Look::Passed);
+            }
+            let kept = if simple {
+                from..len
+            } else {
+                let reserve = (map.subbuf_size - map.end_reserve) as usize..whole;
+                self.cut_out(&mut copy, len, newest, from, reserve, &mut held.cuts)
+            };
+            held.data = Data::Copy(copy, kept);
+        }
+        if held.data.bytes().is_empty() {
+            held.data = Data::default();
+            self.pass_over(&desc);
+            return Ok(Look::Passed);
+        }
+        self.skip = 0;
+        self.seq = seq + 1;
+        self.consume_to = Some((seq + 1).saturating_mul(map.subbuf_size));
+        self.describe(seq, &desc, held)?;
+        Ok(Look::Taken)
+    }
+
+    /// Moves together what readers get of the sub-buffer in `copy`: what is from `from` to `len` and no
+    /// hole, and the end reserve. Where runs meet goes to `cuts`.
+    fn cut_out(
+        &self,
+        copy: &mut [u8],
+        len: usize,
+        newest: u32,
+        from: usize,
+        reserve: Range<usize>,
+        cuts: &mut Vec<usize>,
+    ) -> Range<usize> {
+        let data = copy.get(..len).unwrap_or_default();
+        let holes = holes(data, newest, self.is_records());
+        let mut to = 0;
+        let reserve = reserve.start.max(len).max(from)..reserve.end;
+        let reserve = (reserve.start < reserve.end).then_some(reserve);
+        for run in runs(&holes, from, len).chain(reserve) {
+            if to != 0 {
+                cuts.push(to);
+            }
+            let n = run.end - run.start;
+            copy.copy_within(run, to);
+            to += n;
+        }
+        0..to
+    }
+
+    /// Nothing of this sub-buffer is to be had, but it counts.
+    fn pass_over(&mut self, desc: &Subbuf) {
+        if let Some(passed) = &mut self.passed {
+            if passed.records == desc.first_record {
+                passed.records = passed.records.wrapping_add(desc.records);
+                passed.bytes = passed.bytes.wrapping_add(desc.bytes);
+            }
+        }
+    }
+
+    /// Fills in what is known of the sub-buffer whose data are held, but for these.
+    fn describe(&mut self, seq: u64, desc: &Subbuf, held: &mut Held) -> Result<()> {
+        let missed = self.missed(desc);
+        held.cpu = self.map.cpu;
+        held.seq = seq;
+        held.begin = desc.begin;
+        held.end = desc.end;
+        held.head = None;
+        if self.is_records() {
+            let at = seq.saturating_mul(self.map.subbuf_size);
+            let (head, _) = packet::whole(held.data.bytes(), at)?;
+            held.gaps = self.gap.before(&head, || missed);
+            held.cuts.clear();
+            held.head = Some(head);
+            held.seq = head.packet_seq_num;
+        } else {
+            held.gaps = self.raw_gaps(missed, desc);
+        }
+        self.last_end = desc.end;
+        self.passed = Some(Before {
+            records: desc.first_record.wrapping_add(desc.records),
+            bytes: desc.first_byte.wrapping_add(desc.bytes),
+        });
+        Ok(())
+    }
+
+    /// What is missing between what was read before and this sub-buffer.
+    fn missed(&self, desc: &Subbuf) -> Before {
+        let passed = self.passed.unwrap_or(Before {
+            records: desc.first_record,
+            bytes: desc.first_byte,
+        });
+        let over = |from: u64, to: u64| to.saturating_sub(from);
+        Before {
+            records: over(passed.records, desc.first_record),
+            bytes: over(passed.bytes, desc.first_byte),
+        }
+    }
+
+    fn raw_gaps(&self, missed: Before, desc: &Subbuf) -> Gaps {
+        let lost = (missed.records != 0).then(|| Lost {
+            cpu: self.map.cpu,
+            records: missed.records,
+            bytes: missed.bytes,
+            packets: 0,
+            cause: Cause::Overwritten,
+            from: self.last_end.min(desc.begin),
+            to: desc.begin,
+        });
+        [lost, None]
+    }
+
+    /// What was held is consumed: `held` has no loan any more.
+    pub(crate) fn release(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
+        let Some(pos) = self.consume_to.take() else {
+            return Ok(());
+        };
+        if self.alone && !self.map.consume(pos) {
+            crate::ioctl::consume(fd, pos)?;
+        }
+        Ok(())
+    }
+}
+
+/// The offset + 1 of the newest hole of sub-buffer `seq`; 0: there is none.
+fn newest_hole(desc: &Subbuf, seq: u64, subbuf_size: u64) -> u32 {
+    match desc.holes.checked_sub(1) {
+        Some(pos) if pos / subbuf_size == seq => (pos % subbuf_size + 1) as u32,
+        _ => 0,
+    }
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Several buffers as one stream, in the order of time.
+//!
+//! The oldest item at hand is next if no buffer can still bring an older one. Of a buffer with an item at
+//! hand that is certain, as its items are in order. Of one that has none now, a [`Watermark`] says up to
+//! which time that is so.
+
+use crate::buffer::Buffer;
+use crate::error::Result;
+use crate::item::Item;
+use crate::source::{Found, Source, Walk};
+use crate::trace::Stream;
+use crate::wait::Poller;
+use rustix::time::{clock_gettime, ClockId};
+use std::time::{Duration, Instant};
+
+/// Up to which time a buffer in which there is nothing now brings nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watermark {
+    /// Ask the kernel: it ends the sub-buffer and says up to which time all is there. At most so often, as
+    /// each time costs the rest of a sub-buffer.
+    Flush {
+        /// How often at most.
+        every: Duration,
+    },
+    /// Believe that nothing takes longer than this until it can be read. What does is late: it comes all
+    /// the same, out of order, and is counted. Of a channel whose clock is `CLOCK_MONOTONIC`, and longer
+    /// than its flush interval.
+    Slack(Duration),
+    /// Take what there is: ordered is only what is at hand at the same time.
+    None,
+}
+
+impl Default for Watermark {
+    fn default() -> Self {
+        Self::Flush {
+            every: Duration::from_millis(10),
+        }
+    }
+}
+
+/// A source, and how far one has come with what it holds.
+struct Input<S> {
+    source: S,
+    walk: Walk,
+    /// What comes next of it.
+    next: Option<(u64, Found)>,
+    /// The item before it was given out, and is still looked at.
+    holds: bool,
+    /// It brings nothing more that is older than this.
+    clear: u64,
+    flushed: Option<Instant>,
+}
+
+impl<S: Source> Input<S> {
+    fn new(source: S) -> Self {
+        Self {
+            source,
+            walk: Walk::default(),
+            next: None,
+            holds: false,
+            clear: 0,
+            flushed: None,
+        }
+    }
+
+    /// Has the next item at hand, if there is one.
+    fn fill(&mut self) -> Result<()> {
+        while self.next.is_none() {
+            if !self.holds {
+                self.holds = self.source.fetch()?;
+                if !self.holds {
+                    if self.source.is_ended() {
+                        self.clear = u64::MAX;
+                    }
+                    return Ok(());
+                }
+                self.walk = Walk::new(self.source.held());
+            }
+            let held = self.source.held();
+            match self.walk.next(held) {
+                Some(found) => {
+                    let found = found?;
+                    self.next = Some((found.time(held), found));
+                }
+                None => {
+                    self.holds = false;
+                    self.source.release()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it may still bring something older than `time`. Asks the kernel if need be.
+    fn may_be_older(&mut self, time: u64, watermark: Watermark) -> Result<bool> {
+        if self.next.is_some() || self.clear > time {
+            return Ok(false);
+        }
+        let clear = match watermark {
+            Watermark::None => u64::MAX,
+            Watermark::Slack(slack) => {
+                now().saturating_sub(u64::try_from(slack.as_nanos()).unwrap_or(u64::MAX))
+            }
+            Watermark::Flush { every } => {
+                if self.flushed.is_some_and(|at| at.elapsed() < every) {
+                    self.fill()?;
+                    return Ok(self.next.is_none());
+                }
+                self.flushed = Some(Instant::now());
+                // A channel without times has no order either.
+                self.source.flush()?.unwrap_or(u64::MAX)
+            }
+        };
+        self.fill()?;
+        if self.next.is_none() {
+            // Nothing that was there at that time is left.
+            if watermark != Watermark::None {
+                self.clear = self.clear.max(clear);
+            }
+            return Ok(clear <= time);
+        }
+        Ok(false)
+    }
+}
+
+/// Now, by the clock of most channels.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    (now.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(now.tv_nsec as u64)
+}
+
+/// The order of several inputs.
+struct Order<S> {
+    inputs: Vec<Input<S>>,
+    watermark: Watermark,
+    /// Time of the last item that was given out.
+    last: u64,
+    late: u64,
+    /// Whose item was given out last, if it was not replaced yet.
+    shown: Option<(usize, Found)>,
+}
+
+impl<S: Source> Order<S> {
+    fn new(sources: impl IntoIterator<Item = S>, watermark: Watermark) -> Self {
+        Self {
+            inputs: sources.into_iter().map(Input::new).collect(),
+            watermark,
+            last: 0,
+            late: 0,
+            shown: None,
+        }
+    }
+
+    fn next_item(&mut self) -> Result<Option<Item<'_>>> {
+        self.shown = None;
+        let Some(at) = self.choose()? else {
+            return Ok(None);
+        };
+        let Some(input) = self.inputs.get_mut(at) else {
+            return Ok(None);
+        };
+        let Some((time, found)) = input.next.take() else {
+            return Ok(None);
+        };
+        if time < self.last {
+            self.late += 1;
+        }
+        self.last = self.last.max(time);
+        Ok(Some(found.item(input.source.held())))
+    }
+
+    /// Which input has the next item.
+    fn choose(&mut self) -> Result<Option<usize>> {
+        for input in &mut self.inputs {
+            // Of one that is known to have nothing that could be next, the kernel is not asked again.
+            if input.next.is_none() && input.clear <= self.last {
+                input.fill()?;
+            }
+        }
+        loop {
+            let Some((time, at)) = self.oldest() else {
+                return self.try_all();
+            };
+            let watermark = self.watermark;
+            let mut waits = false;
+            for input in &mut self.inputs {
+                waits |= input.may_be_older(time, watermark)?;
+            }
+            // What came meanwhile may be older.
+            if self.oldest() == Some((time, at)) {
+                return Ok((!waits).then_some(at));
+            }
+        }
+    }
+
+    /// Nothing is at hand: looks at all that may have something.
+    fn try_all(&mut self) -> Result<Option<usize>> {
+        for input in &mut self.inputs {
+            input.fill()?;
+        }
+        match self.oldest() {
+            None => Ok(None),
+            Some(_) => self.choose(),
+        }
+    }
+
+    fn oldest(&self) -> Option<(u64, usize)> {
+        let inputs = self.inputs.iter().enumerate();
+        inputs
+            .filter_map(|(at, input)| Some((input.next.as_ref()?.0, at)))
+            .min()
+    }
+
+    fn is_ended(&self) -> bool {
+        self.inputs
+            .iter()
+            .all(|input| input.next.is_none() && input.source.is_ended())
+    }
+}
+
+/// Buffers of a channel, or of several with the same clock, merged.
+///
+/// ```no_run
+/// use relayfs::{Channel, Item, Merge, Options, Watermark};
+///
+/// let channel = Channel::open("net/rx")?;
+/// let mut merge = Merge::new(channel.buffers(Options::observer())?, Watermark::default())?;
+/// while !merge.is_ended() {
+///     while let Some(item) = merge.next_item()? {
+///         if let Item::Record(event) = item {
+///             println!("{} cpu{}", event.timestamp, event.cpu);
+///         }
+///     }
+///     merge.wait(None)?;
+/// }
+/// # Ok::<(), relayfs::Error>(())
+/// ```
+pub struct Merge {
+    order: Order<Buffer>,
+    poller: Poller,
+}
+
+impl Merge {
+    /// Of these buffers.
+    pub fn new(buffers: Vec<Buffer>, watermark: Watermark) -> Result<Self> {
+        let poller = Poller::new(&buffers)?;
+        Ok(Self {
+            order: Order::new(buffers, watermark),
+            poller,
+        })
+    }
+
+    /// The next item. `None`: there is none now, or one that is younger than what may still come.
+    pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
+        self.order.next_item()
+    }
+
+    /// Waits until there may be more. `false`: the time is over.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<bool> {
+        // What is at hand waits for a time, not for a buffer.
+        let most = match self.order.watermark {
+            _ if self.order.oldest().is_none() => None,
+            Watermark::Flush { every } => Some(every),
+            Watermark::Slack(slack) => Some(slack),
+            Watermark::None => None,
+        };
+        let buffers = self.order.inputs.iter().map(|input| &input.source);
+        let time = [timeout, most].into_iter().flatten().min();
+        let came = self.poller.wait_for(buffers, time)?;
+        Ok(came || (most.is_some() && time == most))
+    }
+
+    /// Whether all channels are closed and all was given out.
+    pub fn is_ended(&self) -> bool {
+        self.order.is_ended()
+    }
+
+    /// How many items came out of order, as they were later than the watermark had it.
+    pub fn late(&self) -> u64 {
+        self.order.late
+    }
+
+    /// The buffers, for their counters.
+    pub fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        self.order.inputs.iter().map(|input| &input.source)
+    }
+}
+
+/// The streams of a recorded trace, merged.
+pub struct TraceMerge {
+    order: Order<Stream>,
+}
+
+impl TraceMerge {
+    pub(crate) fn new(streams: Vec<Stream>) -> Self {
+        Self {
+            order: Order::new(streams, Watermark::None),
+        }
+    }
+
+    /// The next item; `None`: that was all.
+    pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
+        self.order.next_item()
+    }
+
+    /// How many items are out of order in their own stream.
+    pub fn late(&self) -> u64 {
+        self.order.late
+    }
+}
