@@ -4,6 +4,7 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= stock
+MANDIR ?= /usr/local/share/man
 ARGS ?=
 CPUS ?= 1 4
 SOAK_SECONDS ?= 600
@@ -19,7 +20,7 @@ help:
 
 ## relayfs: make TARGET
 ##   all          build the module and the samples for KDIR (default: the running kernel)
-##   install      install them into /lib/modules (after `all`, as root)
+##   install      install them into /lib/modules, and the manual page into MANDIR (after `all`, as root)
 all: modules
 
 modules:
@@ -27,6 +28,7 @@ modules:
 
 install:
 	$(MAKE) -C $(KDIR) M=$(ROOT) modules_install
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 Documentation/man/relayfs.5
 
 ##   demo         boot a stock kernel in QEMU and watch relayfs at work (ARGS=-i: get a shell)
 demo:
@@ -54,7 +56,7 @@ miri:
 check:
 	@tests/check/run
 
-##   bench        instructions per record, beside the kernel's relay and ftrace
+##   bench        instructions per record written and read, beside the kernel's relay and ftrace
 bench:
 	@bench/run
 
