@@ -14,11 +14,13 @@ use kernel::prelude::*;
 use kernel::sync::{new_mutex, Arc, Mutex, MutexGuard};
 
 mod bell;
+mod consumer;
 mod store;
 mod stores;
 mod teller;
 
 pub(crate) use bell::Bell;
+pub(crate) use consumer::ConsumerPage;
 pub(crate) use store::{page_count, Lent, Store, Turns, LENT_ALIGN};
 use stores::Stores;
 pub(crate) use teller::Teller;
@@ -220,6 +222,7 @@ impl Buffer {
     /// Wakes pollers if there is something for them. Says whether somebody goes on waiting, or has
     /// mapped it.
     pub(crate) fn tick(&self) -> bool {
-        self.bell.tick(|from| self.has_data_after(from)) | self.with_current(Store::is_mapped)
+        let mapped = self.with_current(Store::is_mapped) || self.has_page();
+        self.bell.tick(|from| self.has_data_after(from)) | mapped
     }
 }

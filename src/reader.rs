@@ -15,6 +15,7 @@ use kernel::sync::Mutex;
 pub(crate) mod claims;
 mod control;
 pub(crate) mod descriptor;
+mod follow;
 pub(crate) mod inside;
 mod last;
 mod merge;
@@ -65,7 +66,7 @@ impl<'a> View<'a> {
 impl Buffer {
     /// Copies as much as there is and fits.
     pub(crate) fn read(&self, at: &Position, to: &mut IovIterDest<'_>) -> Result<Outcome> {
-        self.drain(at, &mut at.place.lock(), to, false)
+        self.drain(at, &mut self.lock(at), to, false)
     }
 
     /// Copies from `place` on: all there is, or the rest of one run. Of packets only whole ones.

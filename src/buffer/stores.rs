@@ -2,7 +2,7 @@
 
 //! The stores of a buffer: the one that is written to, and the one before, as long as it is read.
 
-use super::{Buffer, Shape, Store};
+use super::{Buffer, ConsumerPage, Shape, Store};
 use crate::reader::Place;
 use crate::ring::{Count, Cursor, Progress, Stats};
 use crate::watermark::Watermark;
@@ -17,6 +17,8 @@ pub(super) struct Stores {
     /// What was written to before, until the consumer has left it.
     old: Option<Old>,
     gone: Gone,
+    /// What a consumer says that has mapped it.
+    pub(super) page: Option<Arc<ConsumerPage>>,
 }
 
 /// What was counted in stores that are gone, but for what readers did.
@@ -47,6 +49,14 @@ impl Stores {
             current,
             old: None,
             gone: Gone::default(),
+            page: None,
+        }
+    }
+
+    pub(super) fn for_each(&self, f: impl Fn(&Store)) {
+        f(&self.current);
+        if let Some(old) = &self.old {
+            f(&old.store);
         }
     }
 
@@ -236,6 +246,7 @@ impl Buffer {
     /// From now on `new` is written to. Nothing older than what was so far may be kept.
     pub(crate) fn supersede(&self, new: Arc<Store>) {
         self.stores.with(|stores| {
+            stores.show_page(&new);
             let store = core::mem::replace(&mut stores.current, new);
             stores.old = Some(Old {
                 store,

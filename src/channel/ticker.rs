@@ -93,6 +93,10 @@ impl Ticker {
     /// Shows those what there is who look at complete sub-buffers only.
     fn switch(&self) {
         for buffer in self.buffers.iter() {
+            if buffer.has_page() {
+                // Its room, its counts, and what it need not have kept any longer.
+                buffer.let_consumer_pass();
+            }
             let store = buffer.current();
             store.settle();
             if store.needs_switch() {

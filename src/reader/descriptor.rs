@@ -8,7 +8,7 @@ use super::observer::Observer;
 use super::waiting::Wait;
 use super::{Outcome, Position, View};
 use crate::bindings as local;
-use crate::buffer::{Buffer, Store};
+use crate::buffer::{Buffer, ConsumerPage, Store};
 use crate::channel::{config::Usage, Channel};
 use crate::ring::Count;
 use crate::wake::WaitQueue;
@@ -31,6 +31,8 @@ pub(crate) struct Descriptor {
     /// Of a file: consumes. Of a reader in the kernel: may.
     claimed: AtomicBool,
     in_kernel: bool,
+    /// Nobody else consumes what it consumes.
+    exclusive: bool,
     observer: SetOnce<Pin<KBox<Observer>>>,
     /// In bytes; 0: the channel's.
     pub(super) watermark: AtomicU64,
@@ -47,10 +49,11 @@ impl Descriptor {
         buffer: Option<Arc<Buffer>>,
         exclusive: bool,
     ) -> Result<KBox<Self>> {
-        let descriptor = Self::new(channel, buffer, false)?;
+        let mut descriptor = Self::new(channel, buffer, false)?;
         descriptor.channel.hub().readers.lock().opened();
         if exclusive {
             descriptor.claim(true)?;
+            descriptor.exclusive = true;
         }
         Ok(descriptor)
     }
@@ -81,6 +84,7 @@ impl Descriptor {
             buffer,
             claimed: AtomicBool::new(false),
             in_kernel,
+            exclusive: false,
             observer: SetOnce::new(),
             watermark: AtomicU64::new(0),
             flush_interval: AtomicU32::new(0),
@@ -226,6 +230,15 @@ impl Descriptor {
         self.channel.ticker.arm(self.flush_interval());
     }
 
+    /// The page in which its consumer says how far it has come. `EPERM`: it does not consume one buffer
+    /// alone.
+    pub(crate) fn consumer_page(&self) -> Result<Arc<ConsumerPage>> {
+        let buffer = self.buffer.as_ref().filter(|_| self.exclusive);
+        let page = buffer.ok_or(EPERM)?.make_page()?;
+        self.channel.ticker.arm(self.flush_interval());
+        Ok(page)
+    }
+
     /// What this descriptor's reader missed.
     pub(crate) fn lost(&self) -> Count {
         let mut sum = Count::default();
@@ -294,6 +307,9 @@ impl Drop for Descriptor {
                     buffer.detach(at);
                 }
             });
+        }
+        if let Some(buffer) = self.buffer.as_ref().filter(|_| self.exclusive) {
+            buffer.end_page();
         }
         if self.claimed.load(Ordering::Relaxed) {
             readers.claims.remove(self.scope());

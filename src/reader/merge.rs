@@ -38,7 +38,7 @@ impl Channel {
                 break;
             };
             let number = buffer.number();
-            let mut place = at.place.lock();
+            let mut place = buffer.lock(at);
             let outcome = buffer.drain(at, &mut place, to, true);
             merge.keep_turn(number, at);
             match outcome {
@@ -88,7 +88,7 @@ impl Channel {
             if !buffer.is_readable(at) || !wanted(&buffer.number()) {
                 continue;
             }
-            let mut place = at.place.lock();
+            let mut place = buffer.lock(at);
             let half_read = at.is_mid_run();
             let _guest = buffer.be_guest();
             let mut store = buffer.enter(&mut place);

@@ -61,7 +61,7 @@ impl Descriptor {
         if !is_full && wished && !self.channel().config().shape.spec.overwrite() {
             // No watermark is as high: what wakes it is that a record is refused.
             self.any_position(|buffer, at| {
-                buffer.bell().wish.put(at.pos(), Wish::WHEN_FULL);
+                buffer.bell().wish.put(buffer.pos_of(at), Wish::WHEN_FULL);
                 false
             });
             is_full = full();

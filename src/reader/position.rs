@@ -22,7 +22,7 @@ pub(crate) struct Position {
     /// The cursor is inside a run: it holds a slot, and has something to read.
     mid_run: AtomicBool,
     /// What is read is consumed: writers of a no-overwrite ring wait for it.
-    consumes: bool,
+    pub(super) consumes: bool,
 }
 
 /// Where exactly a reader is.
@@ -41,6 +41,8 @@ pub(crate) struct Place {
     inside: Option<Arc<Store>>,
     /// Bytes read so far.
     pub(super) taken: u64,
+    /// Of what a mapped consumer says it has missed: what was counted.
+    pub(super) counted_lost: Count,
 }
 
 /// What counting needs to know of a place.
@@ -78,8 +80,13 @@ impl Place {
     }
 
     /// Where the cursor is, in `store`.
+    pub(super) fn pos_in(&self, store: &Store) -> u64 {
+        store.ring().consumed_pos(&self.cursor)
+    }
+
+    /// The same, to go on from.
     pub(super) fn mark(&self, store: &Store) -> Mark {
-        Mark::new(store, store.ring().consumed_pos(&self.cursor))
+        Mark::new(store, self.pos_in(store))
     }
 
     /// Goes to the beginning of `store`, before which `before` was written.
@@ -152,20 +159,31 @@ impl Buffer {
     /// The same without a position; what is passed is consumed if the reader `consumes`.
     fn step(&self, consumes: bool, place: &mut Place, store: &mut Arc<Store>) -> bool {
         while !store.ring().advance(&mut place.cursor) {
-            let Some((next, before)) = self.after(store, &place.cursor) else {
+            let Some(next) = self.after(store, &place.cursor) else {
                 return false;
             };
-            if consumes {
-                store.ring().publish_consumer(&place.cursor);
-            }
-            place.begin(&next, before);
-            *store = next;
-            store.ring().heed_reset(&mut place.cursor);
-            if consumes {
-                self.drop_old(place.generation);
-            }
+            self.pass_on(consumes, place, store, next);
         }
         true
+    }
+
+    /// Takes a reader to the store that follows, and what was produced before that.
+    pub(super) fn pass_on(
+        &self,
+        consumes: bool,
+        place: &mut Place,
+        store: &mut Arc<Store>,
+        (next, before): (Arc<Store>, Count),
+    ) {
+        if consumes {
+            store.ring().publish_consumer(&place.cursor);
+        }
+        place.begin(&next, before);
+        *store = next;
+        store.ring().heed_reset(&mut place.cursor);
+        if consumes {
+            self.drop_old(place.generation);
+        }
     }
 
     /// A place from which to look ahead, of no reader: at `mark`, or the oldest data if what was there is
@@ -217,25 +235,25 @@ impl Buffer {
         Place {
             generation: seen.generation,
             cursor: Cursor::seen(seen.seq, seen.read, seen.missed, before),
-            inside: None,
-            taken: 0,
+            ..Place::default()
         }
     }
 
     /// Lets go of the slot of a reader that looked only.
-    fn step_back(&self, at: &Position, place: &mut Place, store: Arc<Store>) {
+    pub(super) fn step_back(&self, at: &Position, place: &mut Place, store: Arc<Store>) {
         store.ring().detach(&mut place.cursor);
         self.leave(at, place, store);
     }
 
     /// Takes the consumer to what is written to now, if it has read all that was before; so that this
-    /// need not be kept until it reads again. Not if it is reading.
+    /// need not be kept until it reads again. Not if it is reading; a mapped one only where it says.
     pub(crate) fn let_consumer_pass(&self) {
         let at = &self.consumer;
         let Some(mut place) = at.place.try_lock() else {
             return;
         };
-        if place.inside.is_some() {
+        self.follow(at, &mut place);
+        if place.inside.is_some() || self.has_page() {
             return;
         }
         let _guest = self.be_guest();
@@ -248,7 +266,7 @@ impl Buffer {
     /// and brings the consumer to where it is then. Nobody may be changing the stores.
     pub(crate) fn while_nobody_consumes(&self, reset: impl Fn(&Store)) {
         let at = &self.consumer;
-        let mut place = at.place.lock();
+        let mut place = self.lock(at);
         let _guest = self.be_guest();
         let (oldest, _) = self.find(0);
         let current = self.current();
@@ -259,6 +277,9 @@ impl Buffer {
         self.throw_before(current.ring().first_pos());
         drop((oldest, current));
         let mut store = self.enter(&mut place);
+        if self.has_page() {
+            store.ring().miss_what_was_reset(&mut place.cursor);
+        }
         self.advance(at, &mut place, &mut store);
         self.step_back(at, &mut place, store);
     }
@@ -266,8 +287,9 @@ impl Buffer {
     /// Whether a read would find something. Any context but NMI; may rarely be wrong while a writer is at
     /// work, never for good.
     pub(crate) fn is_readable(&self, at: &Position) -> bool {
-        let pos = at.pos();
-        (at.is_mid_run() && !self.was_reset_after(pos)) || self.has_data_after(pos)
+        let (pos, read) = (self.pos_of(at), at.pos());
+        let mid_run = at.is_mid_run() && pos == read;
+        (mid_run && !self.was_reset_after(pos)) || self.has_data_after(pos)
     }
 
     /// Nobody reads at a position any more: do not keep a slot from the writers.
@@ -283,7 +305,7 @@ impl Buffer {
 
     /// What was overwritten before it was read from a position.
     pub(crate) fn lost(&self, at: &Position) -> Count {
-        let place = at.place.lock();
+        let place = self.lock(at);
         let _guest = self.be_guest();
         self.overwritten(&place)
     }
@@ -293,7 +315,10 @@ impl Buffer {
     /// Who copies to a user may take as long as that user likes, so nobody waits for him: what the
     /// consumer has read, and how far it is, is then as it was when that began.
     pub(crate) fn counters(&self) -> (Stats, Progress) {
-        let place = self.consumer.place.try_lock();
+        let mut place = self.consumer.place.try_lock();
+        if let Some(place) = &mut place {
+            self.follow(&self.consumer, place);
+        }
         let _guest = self.be_guest();
         match place {
             Some(place) => self.look_from(&place),

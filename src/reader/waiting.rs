@@ -87,7 +87,7 @@ impl Descriptor {
             let whatever = expired || self.urged() != urged;
             self.channel().hub().is_closed()
                 || self.any_position(|buffer, at| {
-                    let target = buffer.target(self.watermark(), at.pos());
+                    let target = buffer.target(self.watermark(), buffer.pos_of(at));
                     let reached = buffer.written_pos() >= target;
                     (reached || whatever) && buffer.is_readable(at)
                 })
@@ -112,7 +112,7 @@ impl Descriptor {
             let from = if from_written {
                 buffer.written_pos()
             } else {
-                at.pos()
+                buffer.pos_of(at)
             };
             let target = buffer.target(self.watermark(), from);
             buffer.bell().wish.put(from, target);

@@ -131,33 +131,30 @@ impl Buffer {
         self.walk(at.mark(), until).over.get(Unit::Bytes)
     }
 
-    /// Consumes all before `pos`, as if it were read.
+    /// Consumes all before `pos`, as if it were read; of packets whole ones only.
     pub(crate) fn consume_to(&self, pos: u64) {
         let at = &self.consumer;
-        let mut place = at.place.lock();
+        let mut place = self.lock(at);
         let _guest = self.be_guest();
         let mut store = self.enter(&mut place);
         loop {
             let inside = store.ring().mid_run(&place.cursor);
             let more = self.advance(at, &mut place, &mut store);
             let (ring, c) = (store.ring(), &mut place.cursor);
-            let here = ring.consumed_pos(c);
-            if !more || here >= pos {
+            if !more || !ring.consume_before(c, pos) {
                 // Only a run some byte of which was consumed must be kept from the writers.
                 if !inside {
                     ring.detach(c);
                 }
                 break;
             }
-            let n = (ring.peek(c).len() as u64).min(pos.wrapping_sub(here));
-            ring.consume(c, n);
         }
         self.leave(at, &mut place, store);
     }
 
     /// How far a reader has come at `at`, and how much it has read there.
     pub(super) fn reached(&self, at: &Position) -> (Mark, Amount) {
-        let place = at.place.lock();
+        let place = self.lock(at);
         let read = Amount {
             bytes: place.taken,
             subbufs: place.cursor.ended,

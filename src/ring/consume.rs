@@ -95,7 +95,7 @@ impl<R: Rmw> Ring<R> {
     }
 
     /// Steps over holes and padding, and finds how far the bytes go on from there.
-    fn settle(&self, c: &mut Cursor) {
+    pub(super) fn settle(&self, c: &mut Cursor) {
         while c.off == c.stop && c.off < c.end {
             let data_end = c.data.1;
             if c.off >= data_end {
@@ -245,6 +245,18 @@ impl<R: Rmw> Ring<R> {
                 Err(_) => return false,
             }
         }
+    }
+
+    /// Begins a run in the sub-buffer the cursor is in, and in no other. Says whether there is one.
+    pub(super) fn begin_here(&self, c: &mut Cursor) -> bool {
+        self.detach(c);
+        let whole_only = self.whole_only || c.whole_only;
+        if whole_only && self.head().deliver.seq.load(Ordering::Relaxed) <= c.seq {
+            return false;
+        }
+        // INVARIANT: The slot is held; the run is empty.
+        c.held = self.claim(c.seq).hold(c.seq).is_ok();
+        c.held && matches!(self.look(c), Look::Run)
     }
 
     /// Looks for a run in the sub-buffer the cursor holds.

@@ -142,6 +142,23 @@ impl Cursor {
         self.partly = 0;
     }
 
+    /// Goes to sub-buffer `seq`, before which there were `before`, over what somebody else has read or,
+    /// as much as `lost` says, missed. The cursor holds nothing.
+    pub(super) fn pass(&mut self, seq: u64, before: Count, lost: &mut Count) {
+        let over = before.minus(self.passed());
+        let missed = Count {
+            records: lost.records.min(over.records),
+            bytes: lost.bytes.min(over.bytes),
+        };
+        *lost = lost.minus(missed);
+        self.missed = self.missed.plus(missed);
+        self.read = self.read.plus(over.minus(missed));
+        self.ordinal = before;
+        self.partly = 0;
+        self.ended = self.ended.wrapping_add(seq.wrapping_sub(self.seq));
+        self.go_to(seq);
+    }
+
     /// Everything of this ring before the cursor.
     pub(super) fn passed(&self) -> Count {
         let mut passed = self.ordinal;

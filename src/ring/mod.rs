@@ -85,6 +85,7 @@ mod event;
 mod hole;
 mod hooks;
 mod layout;
+mod mapped;
 mod pos;
 mod reserve;
 mod retire;
@@ -105,6 +106,7 @@ pub(crate) use self::event::{Packet, EVENT_HEADER, PACKET_HEADER};
 pub(crate) use self::hooks::Reserve;
 pub(crate) use self::hooks::{Hooks, Opened, Whole};
 pub(crate) use self::layout::{About, Cause, Head, Subbuf};
+pub(crate) use self::mapped::Mapped;
 pub(crate) use self::pos::Geometry;
 pub(crate) use self::reserve::{Added, Committed, Slot};
 #[cfg(not(MODULE))]
@@ -119,6 +121,7 @@ use self::event::SPARE;
 use self::sync::{AtomicU64, Ordering};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicPtr;
 
 /// A ring over memory somebody else owns.
 ///
@@ -159,6 +162,8 @@ pub(crate) struct Ring<R> {
     packets: AtomicU64,
     /// Records refused in the rings before.
     refused_before: AtomicU64,
+    /// What a consumer says that has mapped it, or null.
+    mapped: AtomicPtr<Mapped>,
     _rmw: PhantomData<R>,
 }
 
@@ -207,6 +212,7 @@ impl<R: Rmw> Ring<R> {
             event_room: AtomicU64::new(0),
             packets: AtomicU64::new(0),
             refused_before: AtomicU64::new(0),
+            mapped: AtomicPtr::new(core::ptr::null_mut()),
             _rmw: PhantomData,
         };
         let room = ring.usable().wrapping_sub(1);

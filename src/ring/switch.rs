@@ -409,8 +409,7 @@ impl<R: Rmw> Ring<R> {
 
     /// How many sub-buffers there are from the one the consumer is in to `seq`.
     pub(crate) fn unread_subbufs(&self, seq: u64) -> u64 {
-        let consumed = self.head().consumer.pos.load(Ordering::Relaxed);
-        let unread = seq.wrapping_add(1).wrapping_sub(self.geo.seq(consumed));
+        let unread = seq.wrapping_add(1).wrapping_sub(self.consumed_seq());
         unread.min(self.geo.n_subbufs())
     }
 
@@ -419,9 +418,8 @@ impl<R: Rmw> Ring<R> {
         if self.overwrite {
             return false;
         }
-        let consumed = self.consumer_pos();
         // Signed: a position that has grown old may lie behind the consumer.
-        let ahead = seq.wrapping_sub(self.geo.seq(consumed)) as i64;
+        let ahead = seq.wrapping_sub(self.consumed_seq()) as i64;
         ahead >= self.geo.n_subbufs() as i64
     }
 }

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mappings of a buffer: meta pages and data, read-only.
+//! Mappings of a buffer: meta pages and data, read-only; and the page in which its consumer says how
+//! far it has come.
 
 use super::{file, StaticOps};
 use crate::bindings as local;
 use crate::buffer::Store;
 use crate::channel::Channel;
 use crate::pages::Pages;
+use crate::reader::descriptor::Descriptor;
 use kernel::bindings;
-use kernel::mm::virt::VmaNew;
+use kernel::mm::virt::{flags, VmaNew};
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
 use kernel::sync::{Arc, ArcBorrow, UniqueArc};
+
+/// Where the consumer page is, in pages.
+const CONSUMER: usize = local::RELAYFS_OFF_CONSUMER as usize / PAGE_SIZE;
 
 /// # Safety
 ///
@@ -26,24 +31,28 @@ pub(super) unsafe extern "C" fn mmap(
         return ENODEV.to_errno();
     };
     let store = buffer.current();
-    let (channel, callbacks) = (
-        descriptor.channel().clone(),
-        &descriptor.channel().hub().callbacks,
-    );
     if store.is_lent() {
         return EPERM.to_errno();
     }
     // SAFETY: As the caller promises.
-    let mapping = unsafe { map(store.pages(), vma) }.and_then(|whole| {
+    let mapped = match unsafe { (*vma).vm_pgoff } {
+        // SAFETY: As the caller promises.
+        0 => unsafe { map(store.pages(), vma) }.map(|whole| whole.then_some(store)),
+        // SAFETY: As the caller promises.
+        CONSUMER => unsafe { map_consumer(descriptor, vma) }.map(|()| None),
+        _ => Err(ENXIO),
+    };
+    let mapping = mapped.and_then(|whole| {
+        let channel = descriptor.channel().clone();
         let mut mapping = UniqueArc::new(
             Mapping {
                 channel,
-                store,
                 whole,
                 told: false,
             },
             GFP_KERNEL,
         )?;
+        let callbacks = &descriptor.channel().hub().callbacks;
         // Last: what the client allowed is there.
         // SAFETY: As the caller promises.
         mapping.told = unsafe { callbacks.fileop(file, local::relay_fileop_RELAY_FILE_MAP)? };
@@ -51,8 +60,8 @@ pub(super) unsafe extern "C" fn mmap(
     });
     match mapping {
         Ok(mapping) => {
-            if mapping.whole {
-                descriptor.mapped(&mapping.store);
+            if let Some(store) = &mapping.whole {
+                descriptor.mapped(store);
             }
             // SAFETY: As the caller promises. `close()` gives the mapping back.
             unsafe {
@@ -69,9 +78,8 @@ pub(super) unsafe extern "C" fn mmap(
 /// copy of it in a child.
 struct Mapping {
     channel: Arc<Channel>,
-    store: Arc<Store>,
-    /// All of the store, not the first page alone.
-    whole: bool,
+    /// All of it was mapped, not one page.
+    whole: Option<Arc<Store>>,
     /// The client was told of it.
     told: bool,
 }
@@ -109,8 +117,8 @@ unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
     let Some(mapping) = Arc::into_unique_or_drop(mapping) else {
         return;
     };
-    if mapping.whole {
-        mapping.store.unmapped();
+    if let Some(store) = &mapping.whole {
+        store.unmapped();
     }
     if mapping.told {
         let callbacks = &mapping.channel.hub().callbacks;
@@ -131,21 +139,50 @@ unsafe fn map(pages: &Pages, vma: *mut bindings::vm_area_struct) -> Result<bool>
     if new.writable() || new.executable() {
         return Err(EPERM);
     }
-    // SAFETY: As the caller promises.
-    if unsafe { (*vma).vm_pgoff } != 0 {
-        return Err(ENXIO);
-    }
     let len = new.end().wrapping_sub(new.start());
     if len != PAGE_SIZE && len != pages.len() {
         return Err(EINVAL);
     }
     // Nor later, by mprotect().
     new.try_clear_maywrite()?;
+    restrict(new)?;
+    // SAFETY: As the caller promises; `len` was checked.
+    unsafe { pages.map(vma, len / PAGE_SIZE)? };
+    Ok(len == pages.len())
+}
+
+/// Maps the consumer page.
+///
+/// # Safety
+///
+/// As for [`map`].
+unsafe fn map_consumer(descriptor: &Descriptor, vma: *mut bindings::vm_area_struct) -> Result {
+    // SAFETY: As the caller promises.
+    let new = unsafe { VmaNew::from_raw(vma) };
+    if new.executable() {
+        return Err(EPERM);
+    }
+    if new.end().wrapping_sub(new.start()) != PAGE_SIZE {
+        return Err(EINVAL);
+    }
+    // A copy of one's own would say nothing to anybody.
+    if new.flags() & flags::MAYSHARE == 0 {
+        return Err(EINVAL);
+    }
+    if new.flags() & flags::MAYWRITE == 0 {
+        return Err(EACCES);
+    }
+    let page = descriptor.consumer_page()?;
+    restrict(new)?;
+    // SAFETY: As the caller promises; it is one page long.
+    unsafe { page.pages().map(vma, 1) }
+}
+
+/// Neither runs nor grows, and neither a child nor a core dump gets it.
+fn restrict(new: &VmaNew) -> Result {
     new.try_clear_mayexec()?;
     new.set_dontcopy();
     new.set_dontexpand();
     new.set_dontdump();
-    // SAFETY: As the caller promises; `len` was checked.
-    unsafe { pages.map(vma, len / PAGE_SIZE)? };
-    Ok(len == pages.len())
+    Ok(())
 }

@@ -157,6 +157,48 @@ struct relayfs_subbuf {
 	__u64 reserved[2];
 };
 
+/* Offset at which the consumer page of a CPU file is mapped. */
+#define RELAYFS_OFF_CONSUMER	(1ULL << 40)
+
+/**
+ * struct relayfs_consumer - the consumer page: how far a consumer has come that reads a mapping
+ * @position: everything before was consumed
+ * @lost_records: records it has found missing before that
+ * @lost_bytes: their payload, in bytes
+ *
+ * One page at RELAYFS_OFF_CONSUMER, for a descriptor that consumes a CPU file alone (O_RDWR |
+ * O_EXCL, else EPERM or EACCES): PROT_READ | PROT_WRITE, MAP_SHARED (else EINVAL). All zero when
+ * it is mapped first; further mappings by the same open file description are the same page.
+ *
+ * The user writes it, the kernel only reads it. Who has read the data stores @position with
+ * release; then what is before is consumed, as if read(2) had given it: writers of a no-overwrite
+ * channel get the room when they need it, without a system call of anybody's. It is a position as
+ * &relayfs_meta.write_pos is, of any byte: room is made when all of a sub-buffer is consumed, and
+ * read(2) goes on at that byte; of packets only whole ones are consumed. A position that is below
+ * &relayfs_meta.consumed says nothing: so read(2), RELAY_IOC_CONSUME and a reset may go ahead of
+ * it, and positions that go backwards consume nothing twice. One that is beyond what can be read
+ * consumes all that can. Whatever is stored there, only who stores it can lose data by it.
+ *
+ * poll(2), read(2), RELAY_IOC_GET_INFO and all others who ask take the consumer to be at
+ * @position; the words of &relayfs_meta from @consumed on follow when somebody asks, and at
+ * intervals.
+ *
+ * In overwrite mode writers do not look at it: check the sub-buffers as for any mapping. What was
+ * found to be gone is added to @lost_records and @lost_bytes before @position is stored: it counts
+ * as overwritten, and all else before @position as read. In no-overwrite mode nothing is gone but
+ * by a reset.
+ *
+ * After a resize positions go on in the next buffer, and so does the page. Unmapping it changes
+ * nothing: the last position counts. When the last descriptor and all its mappings are gone, who
+ * consumes next goes on from there.
+ */
+struct relayfs_consumer {
+	__u64 position;
+	__u64 lost_records;
+	__u64 lost_bytes;
+	__u64 reserved[5];
+};
+
 /* Of struct relayfs_packet. */
 #define RELAYFS_PACKET_MAGIC	0xC1FC1FC1
 

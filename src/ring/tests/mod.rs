@@ -12,11 +12,15 @@ mod life;
 mod limit;
 #[cfg(loom)]
 mod loom;
+#[cfg(test)]
+mod mapped;
 #[cfg(not(loom))]
 pub(crate) mod model;
 #[cfg(all(test, not(loom)))]
 mod nesting;
 mod packets;
+#[cfg(all(test, not(loom)))]
+mod page;
 #[cfg(all(test, not(loom)))]
 mod random;
 #[cfg(all(test, not(loom)))]

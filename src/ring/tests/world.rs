@@ -3,8 +3,8 @@
 //! A ring on the host, and the small vocabulary the tests share.
 
 use crate::ring::{
-    sync, Cause, Clock, Committed, Cursor, Delivery, End, Geometry, Head, Hooks, Opened, Packet,
-    Reserve, Reserves, Ring, Rmw, Slot, Spec, Subbuf, Whole,
+    sync, Cause, Clock, Committed, Count, Cursor, Delivery, End, Geometry, Head, Hooks, Mapped,
+    Opened, Packet, Reserve, Reserves, Ring, Rmw, Slot, Spec, Subbuf, Whole,
 };
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,6 +84,7 @@ pub(crate) struct World<R: Rmw> {
     subbufs: NonNull<[Subbuf]>,
     data: NonNull<[u8]>,
     pub(crate) turns: Turns,
+    page: Box<Mapped>,
 }
 
 // SAFETY: The pointers are only used to free the memory, by whoever owns the world.
@@ -183,6 +184,7 @@ impl<R: Rmw> World<R> {
             head,
             subbufs,
             data,
+            page: Box::default(),
             turns: Turns {
                 entrance: Entrance::Usual,
                 marks: false,
@@ -281,6 +283,26 @@ impl<R: Rmw> World<R> {
         let out = self.observe(c, max);
         self.publish_consumer(c);
         out
+    }
+
+    /// The page of a consumer that has mapped the ring, at which writers look from now on.
+    pub(crate) fn page(&self) -> &Mapped {
+        // SAFETY: It lives as long as the ring.
+        unsafe { self.set_mapped(&*self.page) };
+        &self.page
+    }
+
+    /// Takes the consumer to where that says it is. `counted`: what was counted of what it has missed.
+    pub(crate) fn follow(&self, c: &mut Cursor, counted: &mut Count) {
+        let (pos, said) = (self.page.position(), self.page.lost());
+        self.heed_reset(c);
+        if pos <= self.consumed_pos(c) {
+            return;
+        }
+        let mut lost = said.minus(*counted);
+        self.ring.follow(c, pos, &mut lost);
+        *counted = said.minus(lost);
+        self.publish_consumer(c);
     }
 
     /// Reads as somebody for whom nobody waits.

@@ -7,6 +7,7 @@
 //! record fills. Every record says its number with each of its bytes.
 
 mod global;
+mod mapped;
 mod nested;
 mod owner;
 
