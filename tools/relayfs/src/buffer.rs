@@ -154,9 +154,26 @@ impl Buffer {
         let way = if map {
             Way::Mapped(Mapped::new(fd.as_fd(), options.role == Role::Exclusive)?)
         } else {
-            Way::Reading(Reading::new(info.cpu, info.is_records(), info.subbuf_size))
+            // Consumers have missed that together.
+            let lost = ioctl::lost(&fd)?;
+            let records = info.is_records();
+            Way::Reading(Reading::new(info.cpu, records, info.subbuf_size, lost))
         };
         Ok(Self::with(fd, way))
+    }
+
+    /// A reader of a mapping of something like a CPU's file.
+    #[cfg(test)]
+    pub(crate) fn of_map(fd: OwnedFd, options: Options) -> Result<Self> {
+        let alone = options.role == Role::Exclusive;
+        let way = Way::Mapped(Mapped::new(fd.as_fd(), alone)?);
+        Ok(Self::with(fd, way))
+    }
+
+    /// Puts another buffer behind the file.
+    #[cfg(test)]
+    pub(crate) fn put_fd(&mut self, fd: OwnedFd) {
+        self.fd = fd;
     }
 
     fn with(fd: OwnedFd, way: Way) -> Self {

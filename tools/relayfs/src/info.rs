@@ -103,3 +103,37 @@ impl Row {
         Ok(row)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_and_rows_are_told_apart() {
+        let text = b"channel: net/rx\nmode: overwrite\nwatermark: 1 subbufs\n\
+            cpu0: produced 120 4800 read 100 4000 full 1 2 wakeups 3\n\
+            cpu12: produced 0 0 wakeups 0\ntotal: produced 120 4800 wakeups 3\n";
+        let info = InfoText::parse(text).unwrap();
+        assert_eq!(info.get("watermark"), Some("1 subbufs"));
+        assert_eq!(info.get("state"), None);
+        assert_eq!(info.cpus.keys().copied().collect::<Vec<_>>(), [0, 12]);
+        let row = &info.cpus[&0];
+        let count = row.counts["full"];
+        assert_eq!((count.records, count.bytes, row.wakeups), (1, 2, 3));
+        assert_eq!(info.total.counts["produced"].bytes, 4800);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error_with_its_line() {
+        for bad in [
+            "x: 1\nno colon",
+            "x: 1\ncpu0: produced 1",
+            "x: 1\ntotal: wakeups x",
+        ] {
+            let Err(Error::Text { line, .. }) = InfoText::parse(bad.as_bytes()) else {
+                panic!("{bad}");
+            };
+            assert_eq!(line, 2);
+        }
+    }
+}

@@ -133,8 +133,9 @@ impl Gap {
     /// What is missing before this packet. `missed`: how many records and bytes are missing with
     /// missing packets, if that is known.
     pub(crate) fn before(&mut self, head: &Packet, missed: impl FnOnce() -> Before) -> Gaps {
-        // Before the first packet of a buffer nothing was refused. What came before another one that
-        // a reader begins with is no gap of this reader's.
+        // Before the first packet of a buffer nothing was refused. What was refused before another one
+        // that a reader begins with is no gap of this reader's.
+        let first = self.last.is_none();
         let last = self.last.unwrap_or(Last {
             discarded: if head.packet_seq_num == 0 {
                 0
@@ -159,8 +160,13 @@ impl Gap {
             to,
         };
         let packets = went_on(last.seq.wrapping_add(1), head.packet_seq_num);
-        let overwritten = (packets != 0)
-            .then(|| lost(Cause::Overwritten, missed(), packets, head.timestamp_begin));
+        let missed = if first || packets != 0 {
+            missed()
+        } else {
+            Before::default()
+        };
+        let overwritten = (packets != 0 || missed.records != 0)
+            .then(|| lost(Cause::Overwritten, missed, packets, head.timestamp_begin));
         let records = went_on(last.discarded, head.events_discarded);
         let refused = (records != 0).then(|| {
             let count = Before { records, bytes: 0 };

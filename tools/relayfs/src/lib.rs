@@ -42,7 +42,10 @@ pub mod metadata;
 pub mod mount;
 mod packet;
 mod reading;
+pub mod record;
 mod source;
+#[cfg(test)]
+mod tests;
 mod trace;
 pub mod uapi;
 mod wait;

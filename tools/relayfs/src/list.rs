@@ -104,3 +104,50 @@ fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn text_of(word: &[u8]) -> String {
     String::from_utf8_lossy(word).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "# mode usage format scheme delivery clock subbuf_size n_subbufs buffers \
+        generation readers observers produced read unread overwritten lost unread_bytes path";
+
+    #[test]
+    fn lines_are_as_the_kernel_writes_them() {
+        let row = "overwrite smp raw lockless bulk mono 4096 8 4 0 1 0 10 6 3 1 2 300";
+        let text = format!("{HEAD}\n{row} net/a\\040b\n{row} -\n{row} \\055\n");
+        let lines = parse(text.as_bytes()).unwrap();
+        let paths: Vec<_> = lines.iter().map(|line| line.path.as_deref()).collect();
+        assert_eq!(paths, [Some("net/a b".as_ref()), None, Some("-".as_ref())]);
+        assert_eq!(lines[0].get("mode"), Some("overwrite"));
+        assert_eq!(lines[0].number("unread_bytes"), Some(300));
+        assert_eq!(lines[0].number("mode"), None);
+        assert_eq!(parse(format!("{HEAD}\n").as_bytes()).unwrap(), []);
+    }
+
+    #[test]
+    fn columns_are_found_by_their_names() {
+        let lines = parse(b"# new lost more path\n1 2 3 p\n").unwrap();
+        assert_eq!(
+            (lines[0].number("lost"), lines[0].number("more")),
+            (Some(2), Some(3))
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error_with_its_line() {
+        for (text, line) in [
+            (&b""[..], 1),
+            (b"mode path\n", 1),
+            (b"#\n", 1),
+            (b"# path mode\n", 1),
+            (b"# mode path\na b\na\n", 3),
+            (b"# mode path\na b c\n", 2),
+        ] {
+            let Err(Error::Text { line: found, .. }) = parse(text) else {
+                panic!("{text:?}");
+            };
+            assert_eq!(found, line);
+        }
+    }
+}

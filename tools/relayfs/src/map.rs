@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
+use crate::item::Before;
 use crate::uapi::{Meta, Subbuf, MAGIC, META_VERSION, OFF_CONSUMER};
 use rustix::fd::AsFd;
 use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
@@ -241,6 +242,26 @@ impl Mapping {
     pub(crate) fn consumed(&self) -> u64 {
         self.area
             .load(offset_of!(Meta, consumed), Ordering::Acquire)
+    }
+
+    /// What the consumer is known to have read or missed.
+    pub(crate) fn consumed_before(&self) -> Before {
+        let word = |at| self.area.load(at, Ordering::Relaxed);
+        Before {
+            records: word(offset_of!(Meta, read_records))
+                .wrapping_add(word(offset_of!(Meta, overwritten_records))),
+            bytes: word(offset_of!(Meta, read_bytes))
+                .wrapping_add(word(offset_of!(Meta, overwritten_bytes))),
+        }
+    }
+
+    /// What is in all that is complete.
+    pub(crate) fn delivered_before(&self) -> Before {
+        let word = |at| self.area.load(at, Ordering::Acquire);
+        Before {
+            records: word(offset_of!(Meta, delivered_records)),
+            bytes: word(offset_of!(Meta, delivered_bytes)),
+        }
     }
 
     fn slot(&self, seq: u64) -> (usize, usize) {

@@ -25,7 +25,9 @@ pub(crate) struct Mapped {
     /// What of that was consumed before by somebody else.
     skip: u64,
     /// Records and bytes before `seq`, as far as the reader knows.
-    passed: Option<Before>,
+    passed: Before,
+    /// What it missed of buffers before this one, and has not told yet.
+    missed: Before,
     gap: Gap,
     /// End of the last sub-buffer, for gaps of raw channels.
     last_end: u64,
@@ -44,12 +46,20 @@ impl Mapped {
     pub(crate) fn new(fd: BorrowedFd<'_>, alone: bool) -> Result<Self> {
         let map = Arc::new(Mapping::new(fd, alone)?);
         let (seq, skip) = Self::start(&map, alone, 0);
+        // As the kernel counts: an observer misses all that was overwritten since the channel was opened,
+        // a consumer what none before it has read or missed.
+        let passed = if alone {
+            map.consumed_before()
+        } else {
+            Before::default()
+        };
         Ok(Self {
             map,
             alone,
             seq,
             skip,
-            passed: None,
+            passed,
+            missed: Before::default(),
             gap: Gap::default(),
             last_end: 0,
             consume_to: None,
@@ -117,10 +127,11 @@ impl Mapped {
         if map.generation == self.map.generation {
             return Ok(false);
         }
+        // Its counts begin at 0.
+        self.missed = self.missed(self.map.delivered_before());
+        self.passed = Before::default();
         (self.seq, self.skip) = Self::start(&map, self.alone, from);
         self.map = map;
-        // Its counts begin at 0.
-        self.passed = Some(Before::default());
         Ok(true)
     }
 
@@ -201,17 +212,19 @@ impl Mapped {
 
     /// Nothing of this sub-buffer is to be had, but it counts.
     fn pass_over(&mut self, desc: &Subbuf) {
-        if let Some(passed) = &mut self.passed {
-            if passed.records == desc.first_record {
-                passed.records = passed.records.wrapping_add(desc.records);
-                passed.bytes = passed.bytes.wrapping_add(desc.bytes);
-            }
+        if self.passed.records == desc.first_record {
+            self.passed.records = self.passed.records.wrapping_add(desc.records);
+            self.passed.bytes = self.passed.bytes.wrapping_add(desc.bytes);
         }
     }
 
     /// Fills in what is known of the sub-buffer whose data are held, but for these.
     fn describe(&mut self, seq: u64, desc: &Subbuf, held: &mut Held) -> Result<()> {
-        let missed = self.missed(desc);
+        let missed = self.missed(Before {
+            records: desc.first_record,
+            bytes: desc.first_byte,
+        });
+        self.missed = Before::default();
         held.cpu = self.map.cpu;
         held.seq = seq;
         held.begin = desc.begin;
@@ -228,23 +241,23 @@ impl Mapped {
             held.gaps = self.raw_gaps(missed, desc);
         }
         self.last_end = desc.end;
-        self.passed = Some(Before {
+        self.passed = Before {
             records: desc.first_record.wrapping_add(desc.records),
             bytes: desc.first_byte.wrapping_add(desc.bytes),
-        });
+        };
         Ok(())
     }
 
-    /// What is missing between what was read before and this sub-buffer.
-    fn missed(&self, desc: &Subbuf) -> Before {
-        let passed = self.passed.unwrap_or(Before {
-            records: desc.first_record,
-            bytes: desc.first_byte,
-        });
-        let over = |from: u64, to: u64| to.saturating_sub(from);
+    /// What is missing between what was passed and what comes after so much.
+    fn missed(&self, before: Before) -> Before {
+        let (missed, passed) = (self.missed, self.passed);
         Before {
-            records: over(passed.records, desc.first_record),
-            bytes: over(passed.bytes, desc.first_byte),
+            records: missed
+                .records
+                .saturating_add(before.records.saturating_sub(passed.records)),
+            bytes: missed
+                .bytes
+                .saturating_add(before.bytes.saturating_sub(passed.bytes)),
         }
     }
 

@@ -46,7 +46,7 @@ struct Input<S> {
     walk: Walk,
     /// What comes next of it.
     next: Option<(u64, Found)>,
-    /// The item before it was given out, and is still looked at.
+    /// The source holds something that was not gone over to its end.
     holds: bool,
     /// It brings nothing more that is older than this.
     clear: u64,
@@ -114,12 +114,13 @@ impl<S: Source> Input<S> {
             }
         };
         self.fill()?;
-        if self.next.is_none() {
+        if self.next.is_some() {
+            return Ok(false);
+        }
+        if watermark != Watermark::None {
             // Nothing that was there at that time is left.
-            if watermark != Watermark::None {
-                self.clear = self.clear.max(clear);
-            }
-            return Ok(clear <= time);
+            self.clear = self.clear.max(clear);
+            return Ok(self.clear <= time);
         }
         Ok(false)
     }
@@ -134,29 +135,25 @@ fn now() -> u64 {
 }
 
 /// The order of several inputs.
-struct Order<S> {
+pub(crate) struct Order<S> {
     inputs: Vec<Input<S>>,
     watermark: Watermark,
     /// Time of the last item that was given out.
     last: u64,
-    late: u64,
-    /// Whose item was given out last, if it was not replaced yet.
-    shown: Option<(usize, Found)>,
+    pub(crate) late: u64,
 }
 
 impl<S: Source> Order<S> {
-    fn new(sources: impl IntoIterator<Item = S>, watermark: Watermark) -> Self {
+    pub(crate) fn new(sources: impl IntoIterator<Item = S>, watermark: Watermark) -> Self {
         Self {
             inputs: sources.into_iter().map(Input::new).collect(),
             watermark,
             last: 0,
             late: 0,
-            shown: None,
         }
     }
 
-    fn next_item(&mut self) -> Result<Option<Item<'_>>> {
-        self.shown = None;
+    pub(crate) fn next_item(&mut self) -> Result<Option<Item<'_>>> {
         let Some(at) = self.choose()? else {
             return Ok(None);
         };
@@ -215,7 +212,7 @@ impl<S: Source> Order<S> {
             .min()
     }
 
-    fn is_ended(&self) -> bool {
+    pub(crate) fn is_ended(&self) -> bool {
         self.inputs
             .iter()
             .all(|input| input.next.is_none() && input.source.is_ended())

@@ -32,7 +32,8 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Of a file of CPU `cpu`, with so large sub-buffers.
-    pub(crate) fn new(cpu: u32, records: bool, subbuf_size: u64) -> Self {
+    /// `lost`: what was overwritten before, and is no gap of this reader's.
+    pub(crate) fn new(cpu: u32, records: bool, subbuf_size: u64, lost: Count) -> Self {
         let size = usize::try_from(subbuf_size).unwrap_or(LEAST).max(LEAST);
         Self {
             cpu,
@@ -42,7 +43,7 @@ impl Reading {
             before: 0,
             seq: 0,
             gaps: HashMap::new(),
-            lost: Count::default(),
+            lost,
             ended: false,
         }
     }
