@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::item::Before;
-use crate::uapi::{Meta, Subbuf, MAGIC, META_VERSION, OFF_CONSUMER};
+use crate::uapi::{Consumer, Meta, Subbuf, MAGIC, META_VERSION, OFF_CONSUMER};
 use rustix::fd::AsFd;
 use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
 use std::ffi::c_void;
@@ -309,13 +309,22 @@ impl Mapping {
         }
     }
 
-    /// Says that all before `pos` is consumed; `false`: that must be said in another way.
-    pub(crate) fn consume(&self, pos: u64) -> bool {
+    /// Says that all before `pos` is consumed, and what more was missing before that; `false`: it must be
+    /// said in another way.
+    pub(crate) fn consume(&self, pos: u64, missed: Before) -> bool {
         let Some(page) = &self.consumer else {
             return false;
         };
+        let add = |at, n: u64| {
+            let sum = page.load(at, Ordering::Relaxed).wrapping_add(n);
+            page.store(at, sum, Ordering::Relaxed);
+        };
+        if missed.records != 0 {
+            add(offset_of!(Consumer, lost_records), missed.records);
+            add(offset_of!(Consumer, lost_bytes), missed.bytes);
+        }
         // What was read of the sub-buffer was read before the kernel may write to it again.
-        page.store(0, pos, Ordering::Release);
+        page.store(offset_of!(Consumer, position), pos, Ordering::Release);
         true
     }
 }

@@ -26,8 +26,10 @@ pub(crate) struct Mapped {
     skip: u64,
     /// Records and bytes before `seq`, as far as the reader knows.
     passed: Before,
-    /// What it missed of buffers before this one, and has not told yet.
+    /// What it missed of buffers before this one, or was thrown away, and the stream does not show yet.
     missed: Before,
+    /// What it has found missing and the kernel does not know yet.
+    untold: Before,
     gap: Gap,
     /// End of the last sub-buffer, for gaps of raw channels.
     last_end: u64,
@@ -60,6 +62,7 @@ impl Mapped {
             skip,
             passed,
             missed: Before::default(),
+            untold: Before::default(),
             gap: Gap::default(),
             last_end: 0,
             consume_to: None,
@@ -100,6 +103,7 @@ impl Mapped {
                 }
                 return Ok(false);
             }
+            self.heed_reset();
             let oldest = delivered.saturating_sub(self.map.n_subbufs);
             if self.seq < oldest {
                 self.seq = oldest;
@@ -112,6 +116,18 @@ impl Mapped {
                     self.skip = 0;
                 }
             }
+        }
+    }
+
+    /// The kernel may have consumed more than this reader: what was thrown away.
+    fn heed_reset(&mut self) {
+        let consumed = self.map.consumed();
+        let size = self.map.subbuf_size;
+        if self.alone && consumed / size > self.seq {
+            (self.seq, self.skip) = (consumed / size, consumed % size);
+            let before = self.map.consumed_before();
+            self.missed = self.missed(before);
+            self.passed = before;
         }
     }
 
@@ -220,11 +236,13 @@ impl Mapped {
 
     /// Fills in what is known of the sub-buffer whose data are held, but for these.
     fn describe(&mut self, seq: u64, desc: &Subbuf, held: &mut Held) -> Result<()> {
-        let missed = self.missed(Before {
+        let before = Before {
             records: desc.first_record,
             bytes: desc.first_byte,
-        });
+        };
+        let missed = self.missed(before);
         self.missed = Before::default();
+        self.untold = over(self.passed, before);
         held.cpu = self.map.cpu;
         held.seq = seq;
         held.begin = desc.begin;
@@ -250,14 +268,10 @@ impl Mapped {
 
     /// What is missing between what was passed and what comes after so much.
     fn missed(&self, before: Before) -> Before {
-        let (missed, passed) = (self.missed, self.passed);
+        let more = over(self.passed, before);
         Before {
-            records: missed
-                .records
-                .saturating_add(before.records.saturating_sub(passed.records)),
-            bytes: missed
-                .bytes
-                .saturating_add(before.bytes.saturating_sub(passed.bytes)),
+            records: self.missed.records.saturating_add(more.records),
+            bytes: self.missed.bytes.saturating_add(more.bytes),
         }
     }
 
@@ -279,10 +293,19 @@ impl Mapped {
         let Some(pos) = self.consume_to.take() else {
             return Ok(());
         };
-        if self.alone && !self.map.consume(pos) {
+        let untold = std::mem::take(&mut self.untold);
+        if self.alone && !self.map.consume(pos, untold) {
             crate::ioctl::consume(fd, pos)?;
         }
         Ok(())
+    }
+}
+
+/// What lies between; nothing if there is nothing.
+fn over(from: Before, to: Before) -> Before {
+    Before {
+        records: to.records.saturating_sub(from.records),
+        bytes: to.bytes.saturating_sub(from.bytes),
     }
 }
 

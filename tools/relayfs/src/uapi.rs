@@ -109,6 +109,20 @@ pub struct Subbuf {
     pub reserved: [u64; 2],
 }
 
+/// `struct relayfs_consumer`: how far a consumer has come that reads a mapping.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Consumer {
+    /// Everything before was consumed.
+    pub position: u64,
+    /// Records it has found missing before that.
+    pub lost_records: u64,
+    /// Their payload, in bytes.
+    pub lost_bytes: u64,
+    /// Zero.
+    pub reserved: [u64; 5],
+}
+
 /// `struct relayfs_packet`: begins a sub-buffer of a channel of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

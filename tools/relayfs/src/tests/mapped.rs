@@ -188,6 +188,27 @@ fn a_consumer_misses_what_none_before_it_has_read_or_missed() {
     let (bytes, lost) = drain(&mut ring.reader(Options::exclusive()));
     assert_eq!(bytes.len(), 4 * 512);
     assert_eq!((lost.len(), lost[0].records), (1, 16));
+    // So that the kernel counts it, too.
+    assert_eq!((ring.told(), ring.consumed()), (16, 9));
+}
+
+#[test]
+fn a_reset_takes_the_consumer_on_and_is_a_gap() {
+    let mut ring = Ring::new(SHAPE, 0);
+    let mut buffer = ring.reader(Options::exclusive());
+    for seq in 0..3 {
+        ring.write(&full(&SHAPE, seq));
+    }
+    drop(buffer.next_subbuf().unwrap());
+    // The kernel throws away sub-buffers 1 and 2, and counts that itself.
+    ring.set(offset_of!(Meta, consumed), 3 * 512);
+    ring.set(offset_of!(Meta, read_records), 8);
+    ring.set(offset_of!(Meta, overwritten_records), 16);
+    ring.write(&full(&SHAPE, 3));
+    let (bytes, lost) = drain(&mut buffer);
+    assert_eq!(number(&bytes), 3);
+    assert_eq!((lost.len(), lost[0].records), (1, 16));
+    assert_eq!((ring.told(), ring.consumed()), (0, 4));
 }
 
 #[test]

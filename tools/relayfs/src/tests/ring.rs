@@ -41,7 +41,7 @@ pub(super) struct Ring {
     pub(super) fd: OwnedFd,
     pub(super) shape: Shape,
     words: &'static [AtomicU64],
-    consumer: &'static AtomicU64,
+    consumer: &'static [AtomicU64],
     data_offset: u64,
     /// Counts before the next sub-buffer.
     records: u64,
@@ -76,7 +76,7 @@ impl Ring {
             }
         };
         let words = map(0, len);
-        let consumer = &map(OFF_CONSUMER, PAGE)[0];
+        let consumer = map(OFF_CONSUMER, PAGE);
         let ring = Self {
             shape,
             words,
@@ -101,7 +101,7 @@ impl Ring {
             ring.words[at].store(word, Ordering::Relaxed);
         }
         let pos = seq * shape.subbuf_size;
-        consumer.store(pos, Ordering::Relaxed);
+        consumer[0].store(pos, Ordering::Relaxed);
         ring.set(offset_of!(Meta, delivered), seq);
         ring.set(offset_of!(Meta, consumed), pos);
         ring.set(offset_of!(Meta, write_pos), pos);
@@ -120,7 +120,12 @@ impl Ring {
 
     /// How far the consumer has come, in sub-buffers.
     pub(super) fn consumed(&self) -> u64 {
-        self.consumer.load(Ordering::Acquire) / self.shape.subbuf_size
+        self.consumer[0].load(Ordering::Acquire) / self.shape.subbuf_size
+    }
+
+    /// How many records the consumer says it missed.
+    pub(super) fn told(&self) -> u64 {
+        self.consumer[1].load(Ordering::Acquire)
     }
 
     /// Whether the next sub-buffer is free in no-overwrite mode.

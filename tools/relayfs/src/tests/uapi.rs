@@ -69,6 +69,7 @@ fn structures(facts: &mut Facts) {
         magic uuid stream_id packet_size content_size timestamp_begin timestamp_end events_discarded
         packet_seq_num cpu_id reserved
     );
+    fields!(facts, "relayfs_consumer", uapi::Consumer, position lost_records lost_bytes reserved);
     fields!(facts, "relayfs_event", uapi::Event, timestamp id len);
     fields!(
         facts, "relayfs_info", uapi::Info,
@@ -105,6 +106,7 @@ fn numbers(facts: &mut Facts) {
     ] {
         facts.number(c, value.into());
     }
+    facts.number("RELAYFS_OFF_CONSUMER", uapi::OFF_CONSUMER);
     for (at, name) in crate::REFUSED.iter().enumerate() {
         let c = format!("RELAYFS_LOST_{}", name.to_uppercase());
         facts.number(&c, at as u64);
