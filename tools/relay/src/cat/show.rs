@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From items to standard output, and what is said about them at the end.
+
+use super::print::{Entry, Line, Output, Printer};
+use super::Reader;
+use crate::end::End;
+use crate::totals::Losses;
+use anyhow::Result;
+use relayfs::uapi::Info;
+use relayfs::{Buffer, Item};
+use std::collections::VecDeque;
+use std::io::Write;
+
+/// So much is written at once, at most.
+const PIECE: usize = 32 << 10;
+
+/// What is there when the reader comes.
+struct Present {
+    /// It is from before this time, by the channel's clock; 0: that has no times.
+    until: u64,
+    /// Without times: it is so many bytes.
+    rest: u64,
+    /// The last of it, if only so much is wanted.
+    last: Option<usize>,
+    kept: VecDeque<Entry>,
+}
+
+pub(super) struct Show {
+    printer: Printer,
+    output: Output,
+    channel: String,
+    out: Vec<u8>,
+    present: Option<Present>,
+    /// What was lost until now is not of interest.
+    restart: bool,
+    new: bool,
+    records: u64,
+    bytes: u64,
+    is_records: bool,
+    losses: Losses,
+    before: Vec<Info>,
+}
+
+impl Show {
+    pub(super) fn new(reader: &Reader<'_>, printer: Printer, buffers: &[Buffer]) -> Result<Self> {
+        let args = reader.args;
+        Self {
+            printer,
+            output: args.output,
+            channel: args.channel.to_string_lossy().into_owned(),
+            out: Vec::new(),
+            present: Some(Present {
+                until: 0,
+                rest: reader.info.unread.bytes,
+                last: if args.new { Some(0) } else { args.lines },
+                kept: VecDeque::new(),
+            }),
+            restart: false,
+            new: args.new,
+            records: 0,
+            bytes: 0,
+            is_records: reader.info.is_records(),
+            losses: Losses::default(),
+            before: infos(buffers.iter())?,
+        }
+        .started(reader)
+    }
+
+    fn started(mut self, reader: &Reader<'_>) -> Result<Self> {
+        if reader.args.observe {
+            self.losses.observe(&self.before);
+        }
+        if self.output == Output::Json {
+            let line = Line::Start {
+                channel: &self.channel,
+                format: if self.is_records { "records" } else { "raw" },
+                mode: if reader.info.is_overwrite() {
+                    "overwrite"
+                } else {
+                    "no-overwrite"
+                },
+                version: env!("CARGO_PKG_VERSION"),
+            };
+            self.out = line.to_bytes()?;
+        }
+        Ok(self)
+    }
+
+    /// All from before `until` is there now.
+    pub(super) fn begin(&mut self, until: u64) -> Result<()> {
+        if let Some(present) = &mut self.present {
+            present.until = until;
+        }
+        self.flush()
+    }
+
+    /// Whether what was there when the reader came is not done with.
+    pub(super) fn is_present(&self) -> bool {
+        self.present.is_some()
+    }
+
+    /// Whether `item` is the first that came later.
+    pub(super) fn is_past(&self, item: &Item<'_>) -> bool {
+        let Some(present) = &self.present else {
+            return false;
+        };
+        let time = match item {
+            Item::Record(record) => record.timestamp,
+            Item::Run(run) => run.timestamp,
+            Item::Lost(_) => return false,
+        };
+        if time != 0 && present.until != 0 {
+            time > present.until
+        } else {
+            present.rest == 0
+        }
+    }
+
+    /// What was there when the reader came is done with. Whether that is new.
+    pub(super) fn caught_up(&mut self) -> Result<bool> {
+        let Some(present) = self.present.take() else {
+            return Ok(false);
+        };
+        self.restart = self.new;
+        for entry in present.kept {
+            self.put(entry)?;
+        }
+        self.flush()?;
+        Ok(true)
+    }
+
+    /// Whether counting is to begin now.
+    pub(super) fn wants_restart(&self) -> bool {
+        self.restart
+    }
+
+    pub(super) fn restart<'b>(&mut self, buffers: impl Iterator<Item = &'b Buffer>) -> Result<()> {
+        self.restart = false;
+        self.losses = Losses::default();
+        self.before = infos(buffers)?;
+        // Not as if this reader had begun with the first record.
+        for info in &mut self.before {
+            info.read.records = info.read.records.max(1);
+        }
+        Ok(())
+    }
+
+    pub(super) fn item(&mut self, item: &Item<'_>) -> Result<()> {
+        let (bytes, cpu) = match item {
+            Item::Record(record) => (record.bytes.len(), record.cpu),
+            Item::Run(run) => (run.bytes.len(), run.cpu),
+            Item::Lost(lost) => {
+                let Some(lost) = self.losses.gap(lost) else {
+                    return Ok(());
+                };
+                return self.entry(&Item::Lost(lost), 0);
+            }
+        };
+        self.losses.data(cpu);
+        self.entry(item, bytes)
+    }
+
+    fn entry(&mut self, item: &Item<'_>, bytes: usize) -> Result<()> {
+        let entry = self.printer.item(item)?;
+        let Some(present) = &mut self.present else {
+            return self.show(entry, bytes as u64);
+        };
+        present.rest = present.rest.saturating_sub(bytes as u64);
+        let Some(last) = present.last else {
+            return self.show(entry, bytes as u64);
+        };
+        present.kept.push_back(entry);
+        let mut records = present.kept.iter().filter(|entry| entry.record).count();
+        while records > last || (last == 0 && !present.kept.is_empty()) {
+            let gone = present.kept.pop_front();
+            records -= usize::from(gone.is_some_and(|entry| entry.record));
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, entry: Entry, bytes: u64) -> Result<()> {
+        self.bytes += bytes;
+        self.put(entry)
+    }
+
+    fn put(&mut self, entry: Entry) -> Result<()> {
+        self.records += u64::from(entry.record);
+        if entry.aside {
+            self.flush()?;
+            std::io::stderr().lock().write_all(&entry.bytes)?;
+            return Ok(());
+        }
+        self.out.extend_from_slice(&entry.bytes);
+        if self.out.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was put together: whole lines.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        if !self.out.is_empty() {
+            let mut out = std::io::stdout().lock();
+            let result = out.write_all(&self.out).and_then(|()| out.flush());
+            self.out.clear();
+            result?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn end<'b>(
+        mut self,
+        reader: &Reader<'_>,
+        buffers: impl Iterator<Item = &'b Buffer>,
+        late: u64,
+    ) -> Result<End> {
+        self.caught_up()?;
+        let after = infos(buffers)?;
+        let mut produced = 0u64;
+        for (before, after) in self.before.iter().zip(&after) {
+            self.losses.refused(after.cpu, before, after);
+            produced = produced
+                .saturating_add(before.unread.records)
+                .saturating_add(
+                    after
+                        .produced
+                        .records
+                        .saturating_sub(before.produced.records),
+                );
+        }
+        if self.output == Output::Json {
+            let line = Line::End {
+                records: self.is_records.then_some(self.records),
+                bytes: self.bytes,
+                lost: self.losses.total(),
+                late,
+                complete: !self.losses.any(),
+            };
+            self.out.extend_from_slice(&line.to_bytes()?);
+        }
+        let flushed = self.flush();
+        let records = if self.is_records {
+            self.records
+        } else {
+            produced
+        };
+        say(&self.channel, &self.losses, records, &reader.info, late);
+        flushed?;
+        Ok(reader.ended(self.losses.any()))
+    }
+}
+
+/// What there is to say about it, at the end.
+pub(super) fn say(channel: &str, losses: &Losses, records: u64, info: &Info, late: u64) {
+    if let Some(text) = losses.describe(records, info) {
+        eprintln!("relay: {channel}: {text}");
+    }
+    if late != 0 {
+        eprintln!("relay: {channel}: {late} came late, out of order");
+    }
+}
+
+pub(super) fn infos<'b>(buffers: impl Iterator<Item = &'b Buffer>) -> Result<Vec<Info>> {
+    buffers.map(|buffer| Ok(buffer.info()?)).collect()
+}

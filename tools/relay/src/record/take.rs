@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From buffers to files.
+
+use super::Args;
+use crate::explain;
+use crate::totals::Losses;
+use anyhow::{Context, Result};
+use relayfs::record::Writer;
+use relayfs::uapi::Info;
+use relayfs::{mount, Buffer, Channel, Item, Options, Poller};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What was recorded of a CPU.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cpu {
+    pub(super) cpu: u32,
+    pub(super) before: Info,
+    pub(super) after: Info,
+    pub(super) packets: u64,
+    pub(super) events: u64,
+    pub(super) bytes: u64,
+}
+
+/// What was recorded of a channel.
+pub(super) struct Taken {
+    pub(super) name: String,
+    channel: Channel,
+    writer: Writer,
+    pub(super) info: Info,
+    pub(super) cpus: Vec<Cpu>,
+    pub(super) losses: Losses,
+}
+
+/// A recording.
+pub(super) struct Take {
+    options: Options,
+    observe: bool,
+    max_size: u64,
+    channels: Vec<Taken>,
+    /// All buffers, and whose: channel, and CPU in it.
+    buffers: Vec<Buffer>,
+    of: Vec<(usize, usize)>,
+    poller: Poller,
+    looked: Instant,
+    flushed: Instant,
+}
+
+/// How often sub-buffers that are not full are ended: a mapping shows them only then.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// The name of a channel below DIR.
+fn folder(name: &Path) -> PathBuf {
+    let below = mount::find()
+        .ok()
+        .and_then(|mount| Some(name.strip_prefix(mount).ok()?.to_owned()));
+    below.unwrap_or_else(|| {
+        name.components()
+            .filter(|part| matches!(part, std::path::Component::Normal(_)))
+            .collect()
+    })
+}
+
+impl Taken {
+    fn begin(name: &Path, dir: &Path) -> Result<Self> {
+        let fail = |error| explain::error(error, name);
+        let channel = explain::open(name)?;
+        let info = channel.info().map_err(fail)?;
+        let dir = dir.join(folder(name));
+        let shown = name.to_string_lossy().into_owned();
+        let writer = match channel.metadata_text().map_err(fail)? {
+            Some(metadata) => Writer::records(&dir, &metadata),
+            None => Writer::raw(&dir, &shown, &info),
+        };
+        Ok(Self {
+            name: shown,
+            channel,
+            writer: writer.context("cannot record")?,
+            info,
+            cpus: Vec::new(),
+            losses: Losses::default(),
+        })
+    }
+
+    /// Writes what there is in the buffer of the CPU at `at`, as long as `go_on` says so. Whether there was
+    /// anything.
+    fn copy(
+        &mut self,
+        at: usize,
+        buffer: &mut Buffer,
+        go_on: &dyn Fn(&Writer, u64) -> bool,
+    ) -> Result<bool> {
+        let Some(cpu) = self.cpus.get_mut(at) else {
+            return Ok(false);
+        };
+        let stream = format!("cpu{}", cpu.cpu_of_file());
+        let mut any = false;
+        while let Some(subbuf) = buffer.next_subbuf()? {
+            for item in subbuf.records() {
+                match item? {
+                    Item::Lost(lost) => {
+                        self.losses.gap(&lost);
+                    }
+                    Item::Record(record) => self.losses.data(record.cpu),
+                    Item::Run(run) => self.losses.data(run.cpu),
+                }
+            }
+            let before = self.writer.totals();
+            self.writer.write(&stream, &subbuf)?;
+            let after = self.writer.totals();
+            cpu.packets += after.packets - before.packets;
+            cpu.events += after.events - before.events;
+            cpu.bytes += after.bytes - before.bytes;
+            any = true;
+            if !go_on(&self.writer, subbuf.begin()) {
+                break;
+            }
+        }
+        Ok(any)
+    }
+}
+
+impl Cpu {
+    fn cpu_of_file(&self) -> u32 {
+        if self.cpu == relayfs::uapi::CPU_NONE {
+            0
+        } else {
+            self.cpu
+        }
+    }
+
+    /// Records that were recorded. Of a raw channel the kernel knows how many they are.
+    pub(super) fn records(&self, observe: bool) -> u64 {
+        let more = |count: fn(&Info) -> u64| count(&self.after).saturating_sub(count(&self.before));
+        if self.after.is_records() {
+            self.events
+        } else if observe {
+            let there = self.before.unread.records + more(|info| info.produced.records);
+            there.saturating_sub(more(|info| info.overwritten.records))
+        } else {
+            more(|info| info.read.records)
+        }
+    }
+}
+
+impl Take {
+    pub(super) fn begin(args: &Args) -> Result<Self> {
+        let mut take = Self {
+            options: args.options(),
+            observe: args.observe,
+            max_size: args.max_size.unwrap_or(u64::MAX),
+            channels: Vec::new(),
+            buffers: Vec::new(),
+            of: Vec::new(),
+            poller: Poller::new(&[])?,
+            looked: Instant::now(),
+            flushed: Instant::now(),
+        };
+        for name in &args.channels {
+            // Nothing is written before it is known that it can be read.
+            let channel = explain::open(name)?;
+            let buffers = channel.buffers(take.options);
+            drop(buffers.map_err(|error| explain::error(error, name))?);
+        }
+        for name in &args.channels {
+            take.channels.push(Taken::begin(name, &args.output)?);
+        }
+        take.look_for_cpus()?;
+        Ok(take)
+    }
+
+    /// Opens the buffers that are not open yet.
+    fn look_for_cpus(&mut self) -> Result<()> {
+        self.looked = Instant::now();
+        let mut new = false;
+        for (at, taken) in self.channels.iter_mut().enumerate() {
+            // A channel that is closed has no files.
+            let cpus = taken.channel.cpus().unwrap_or_default();
+            for cpu in cpus {
+                if taken.cpus.iter().any(|known| known.cpu_of_file() == cpu) {
+                    continue;
+                }
+                let fail = |error| explain::error(error, Path::new(&taken.name));
+                let buffer = taken.channel.buffer(cpu, self.options).map_err(fail)?;
+                let before = buffer.info().map_err(fail)?;
+                if self.observe {
+                    taken.losses.observe([&before]);
+                }
+                self.of.push((at, taken.cpus.len()));
+                self.buffers.push(buffer);
+                taken.cpus.push(Cpu {
+                    cpu: before.cpu,
+                    before,
+                    after: before,
+                    packets: 0,
+                    events: 0,
+                    bytes: 0,
+                });
+                new = true;
+            }
+        }
+        if new {
+            self.poller = Poller::new(&self.buffers)?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes were written.
+    pub(super) fn bytes(&self) -> u64 {
+        let totals = self
+            .channels
+            .iter()
+            .map(|taken| taken.writer.totals().bytes);
+        totals.sum()
+    }
+
+    /// Whether there will never be more.
+    pub(super) fn is_ended(&self) -> bool {
+        self.buffers.iter().all(Buffer::is_ended)
+    }
+
+    /// Records what there is. Whether there was anything.
+    pub(super) fn some(&mut self, stop: &dyn Fn() -> bool) -> Result<bool> {
+        let mut any = false;
+        for at in 0..self.buffers.len() {
+            let rest = self.max_size.saturating_sub(self.bytes());
+            any |= self.copy(at, &|writer, had, _| {
+                !stop() && writer.totals().bytes.saturating_sub(had) < rest
+            })?;
+        }
+        Ok(any)
+    }
+
+    /// Records what there is in a buffer, as long as `go_on` says so, of the writer, what it had written
+    /// before, and when the last sub-buffer was begun.
+    fn copy(&mut self, at: usize, go_on: &dyn Fn(&Writer, u64, u64) -> bool) -> Result<bool> {
+        let (Some(buffer), Some(&(channel, cpu))) = (self.buffers.get_mut(at), self.of.get(at))
+        else {
+            return Ok(false);
+        };
+        let Some(taken) = self.channels.get_mut(channel) else {
+            return Ok(false);
+        };
+        let had = taken.writer.totals().bytes;
+        taken
+            .copy(cpu, buffer, &|writer, begin| go_on(writer, had, begin))
+            .with_context(|| taken.name.clone())
+    }
+
+    /// Waits for more.
+    pub(super) fn wait(&mut self, time: Duration) -> Result<()> {
+        self.poller.wait(&self.buffers, Some(time))?;
+        if self.looked.elapsed() >= FLUSH {
+            self.look_for_cpus()?;
+        }
+        if self.flushed.elapsed() >= FLUSH {
+            self.flushed = Instant::now();
+            for taken in &self.channels {
+                // What waits in sub-buffers may be the beginning of something, and there is room.
+                taken.channel.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what was written until now, and no more.
+    pub(super) fn finish(mut self) -> Result<Vec<Taken>> {
+        let mut until = Vec::new();
+        for taken in &self.channels {
+            until.push(taken.channel.flush()?);
+        }
+        for at in 0..self.buffers.len() {
+            let Some(&(channel, _)) = self.of.get(at) else {
+                continue;
+            };
+            let until = until.get(channel).copied().unwrap_or(0);
+            let most = self.channels.get(channel).map_or(0, |taken| {
+                let info = &taken.info;
+                info.subbuf_size
+                    .saturating_mul(u64::from(info.n_subbufs) + 1)
+            });
+            self.copy(at, &|writer, had, begin| {
+                let late = until != 0 && begin > until;
+                !late && writer.totals().bytes.saturating_sub(had) < most
+            })?;
+        }
+        for (buffer, &(channel, cpu)) in self.buffers.iter().zip(&self.of) {
+            let Some(taken) = self.channels.get_mut(channel) else {
+                continue;
+            };
+            if let Some(cpu) = taken.cpus.get_mut(cpu) {
+                cpu.after = buffer.info()?;
+                taken.losses.refused(cpu.cpu, &cpu.before, &cpu.after);
+            }
+        }
+        for taken in &mut self.channels {
+            taken.writer.flush()?;
+            taken.cpus.sort_unstable_by_key(|cpu| cpu.cpu);
+        }
+        Ok(self.channels)
+    }
+}
