@@ -5,6 +5,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= stock
 MANDIR ?= /usr/local/share/man
+UNITDIR ?= /usr/lib/systemd/system
 ARGS ?=
 CPUS ?= 1 4
 SOAK_SECONDS ?= 600
@@ -20,7 +21,8 @@ help:
 
 ## relayfs: make TARGET
 ##   all          build the module and the samples for KDIR (default: the running kernel)
-##   install      install them into /lib/modules, and the manual page into MANDIR (after `all`, as root)
+##   install      install them into /lib/modules, the manual page into MANDIR, and a unit that mounts
+##                relayfs at boot into UNITDIR (after `all`, as root)
 all: modules
 
 modules:
@@ -29,6 +31,7 @@ modules:
 install:
 	$(MAKE) -C $(KDIR) M=$(ROOT) modules_install
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 Documentation/man/relayfs.5
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/sys-kernel-relay.mount
 
 ##   demo         boot a stock kernel in QEMU and watch relayfs at work (ARGS=-i: get a shell)
 demo:

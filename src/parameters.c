@@ -12,13 +12,7 @@
 
 static int set_max_bytes(const char *value, const struct kernel_param *kp)
 {
-	char *end;
-	u64 bytes = memparse(value, &end);
-
-	if (end == value || (*end && *end != '\n'))
-		return -EINVAL;
-	relayfs_set_max_bytes(bytes);
-	return 0;
+	return relayfs_set_max_bytes(value);
 }
 
 static int get_max_bytes(char *buffer, const struct kernel_param *kp)

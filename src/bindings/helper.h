@@ -21,8 +21,8 @@
 
 /* What bindgen does not see. */
 static const unsigned int RELAYFS_FIRST_NODE = RELAY_NODE(0);
-
 static const unsigned int RELAYFS_ESCAPE_OCTAL = ESCAPE_OCTAL;
+static const unsigned int RELAYFS_SB_RDONLY = SB_RDONLY;
 
 /* Casts that bindgen does not evaluate. */
 static const int RELAYFS_IOCB_NOWAIT = (__force int)IOCB_NOWAIT;
@@ -61,7 +61,7 @@ bool relayfs_helper_wq_has_sleeper(struct wait_queue_head *wq);
 
 /* From memory.rs, for parameters.c. */
 u64 relayfs_max_bytes(void);
-void relayfs_set_max_bytes(u64 bytes);
+int relayfs_set_max_bytes(const char *value);
 u64 relayfs_used_bytes(void);
 
 #endif

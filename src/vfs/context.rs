@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Mount options: parsed into data first, applied later.
+//!
+//! There is one superblock, so what is said here holds for all mounts. What is a mount's own the kernel
+//! keeps with it: `ro`, `nosuid`, `nodev`, `noexec` and the like. A superblock that were read-only as well,
+//! because it happened to be mounted so first, would make all others so.
 
 use super::superblock;
 use crate::bindings as local;
+use crate::memory;
 use core::sync::atomic::{AtomicU32, Ordering};
+use kernel::ffi::c_char;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
@@ -15,9 +21,10 @@ struct Asked {
     mode: Option<u32>,
     uid: Option<u32>,
     gid: Option<u32>,
+    max_bytes: Option<u64>,
 }
 
-/// What holds: there is one superblock, so one set.
+/// What holds: there is one superblock, so one set. The limit of memory is the module's.
 pub(super) struct Options {
     mode: AtomicU32,
     uid: AtomicU32,
@@ -66,6 +73,9 @@ impl Options {
                 to.store(value, Ordering::Relaxed);
             }
         }
+        if let Some(bytes) = asked.max_bytes {
+            memory::set_limit(bytes);
+        }
     }
 
     /// As in /proc/mounts.
@@ -79,15 +89,19 @@ impl Options {
         if self.mode() != DEFAULT_MODE {
             seq_print!(to, ",mode={:o}", self.mode());
         }
+        if let Some(bytes) = memory::limit_set() {
+            seq_print!(to, ",max_bytes={}", bytes);
+        }
     }
 }
 
 const OPT_MODE: u8 = 0;
 const OPT_UID: u8 = 1;
 const OPT_GID: u8 = 2;
+const OPT_MAX_BYTES: u8 = 3;
 
 #[repr(transparent)]
-pub(super) struct Specs([local::fs_parameter_spec; 4]);
+pub(super) struct Specs([local::fs_parameter_spec; 5]);
 
 // SAFETY: Read only, and the pointers in it are to static data.
 unsafe impl Sync for Specs {}
@@ -117,6 +131,7 @@ pub(super) static SPECS: Specs = Specs([
     spec(c"mode", OPT_MODE, local::fs_param_is_u32, 8),
     spec(c"uid", OPT_UID, local::fs_param_is_uid, 0),
     spec(c"gid", OPT_GID, local::fs_param_is_gid, 0),
+    spec(c"max_bytes", OPT_MAX_BYTES, local::fs_param_is_string, 0),
     local::fs_parameter_spec {
         name: core::ptr::null(),
         type_: None,
@@ -154,6 +169,7 @@ pub(super) unsafe extern "C" fn init(fc: *mut local::fs_context) -> i32 {
         Ok(asked) => {
             // SAFETY: As the caller promises.
             unsafe {
+                leave_read_only(fc);
                 (*fc).fs_private = KBox::into_raw(asked).cast();
                 (*fc).ops = &OPS.0;
             }
@@ -198,18 +214,29 @@ unsafe extern "C" fn parse_param(
     }
     // SAFETY: The parser filled it, and any bits are a value of it.
     let (result, asked) = unsafe { (result.assume_init(), &mut *(*fc).fs_private.cast::<Asked>()) };
-    // SAFETY: Which member is valid depends on the option's type; all are plain numbers.
+    // SAFETY: Which member is valid depends on the option's type; all are plain numbers. The parser has seen
+    // that the limit is a string.
     unsafe {
         match opt as u8 {
             OPT_MODE => {
                 let mode = *result.__bindgen_anon_1.uint_32.as_ref();
                 if mode & !0o777 != 0 {
-                    return EINVAL.to_errno();
+                    return refuse(fc, c"Bad value for 'mode': %s is beyond 0777", param);
                 }
                 asked.mode = Some(mode);
             }
             OPT_UID => asked.uid = Some(result.__bindgen_anon_1.uid.as_ref().val),
-            _ => asked.gid = Some(result.__bindgen_anon_1.gid.as_ref().val),
+            OPT_GID => asked.gid = Some(result.__bindgen_anon_1.gid.as_ref().val),
+            _ => match memory::parse_bytes(CStr::from_char_ptr(string(param)).to_bytes()) {
+                Some(bytes) => asked.max_bytes = Some(bytes),
+                None => {
+                    return refuse(
+                        fc,
+                        c"Bad value for 'max_bytes': %s is no number of bytes",
+                        param,
+                    )
+                }
+            },
         }
     }
     0
@@ -217,10 +244,57 @@ unsafe extern "C" fn parse_param(
 
 /// # Safety
 ///
+/// `param` must be valid, and its value a string.
+unsafe fn string(param: *const local::fs_parameter) -> *const c_char {
+    // SAFETY: As the caller promises.
+    unsafe { (*param).__bindgen_anon_1.string.cast_const() }
+}
+
+/// Refuses a value: tells who mounts by the context's log, or else the kernel's. `says` has a place for it.
+///
+/// # Safety
+///
+/// `fc` must be a context, `param` valid and its value a string.
+unsafe fn refuse(
+    fc: *mut local::fs_context,
+    says: &'static CStr,
+    param: *const local::fs_parameter,
+) -> i32 {
+    // SAFETY: As the caller promises.
+    unsafe {
+        local::logfc(
+            (*fc).log.log,
+            (*fc).log.prefix,
+            b'e',
+            says.as_char_ptr(),
+            string(param),
+        );
+    }
+    EINVAL.to_errno()
+}
+
+/// Leaves `ro` to the mount.
+///
+/// # Safety
+///
+/// `fc` must be a context.
+unsafe fn leave_read_only(fc: *mut local::fs_context) {
+    // SAFETY: As the caller promises.
+    unsafe {
+        (*fc).sb_flags &= !local::RELAYFS_SB_RDONLY;
+        (*fc).sb_flags_mask &= !local::RELAYFS_SB_RDONLY;
+    }
+}
+
+/// # Safety
+///
 /// `fc` must have been set up by [`init`].
 unsafe extern "C" fn get_tree(fc: *mut local::fs_context) -> i32 {
     // SAFETY: As the caller promises.
-    let error = unsafe { local::get_tree_single(fc, Some(superblock::fill)) };
+    let error = unsafe {
+        leave_read_only(fc);
+        local::get_tree_single(fc, Some(superblock::fill))
+    };
     if error == 0 {
         // SAFETY: As the caller promises.
         unsafe { reconfigure(fc) };
@@ -232,7 +306,11 @@ unsafe extern "C" fn get_tree(fc: *mut local::fs_context) -> i32 {
 ///
 /// `fc` must have been set up by [`init`].
 unsafe extern "C" fn reconfigure(fc: *mut local::fs_context) -> i32 {
-    // SAFETY: `init` put a box there.
-    OPTIONS.apply(unsafe { &*(*fc).fs_private.cast::<Asked>() });
+    // SAFETY: As the caller promises; `init` put a box there.
+    let asked = unsafe {
+        leave_read_only(fc);
+        &*(*fc).fs_private.cast::<Asked>()
+    };
+    OPTIONS.apply(asked);
     0
 }

@@ -39,8 +39,9 @@ pub(super) const fn data_operations(open: Open, mmap: Option<Mmap>) -> bindings:
             read_iter: Some(read_iter),
             poll: Some(poll),
             unlocked_ioctl: Some(ioctl::ioctl),
-            // The structures are the same for 32-bit programs.
-            compat_ioctl: Some(ioctl::ioctl),
+            // The structures are the same for 32-bit programs, and arguments are pointers.
+            #[cfg(CONFIG_COMPAT)]
+            compat_ioctl: bindings::compat_ptr_ioctl,
             mmap,
             ..core::mem::zeroed()
         }
@@ -186,17 +187,38 @@ pub(super) unsafe fn read(
 /// # Safety
 ///
 /// As the kernel calls it: an open file of ours, a valid iterator to copy from.
-unsafe extern "C" fn write_iter(
+pub(super) unsafe extern "C" fn write_iter(
     iocb: *mut bindings::kiocb,
     from: *mut bindings::iov_iter,
 ) -> isize {
     // SAFETY: As the caller promises.
-    let (from, file, nowait) = unsafe {
+    unsafe {
         let nowait = (*iocb).ki_flags & local::RELAYFS_IOCB_NOWAIT != 0;
-        (IovIterSource::from_raw(from), (*iocb).ki_filp, nowait)
-    };
+        write((*iocb).ki_filp, IovIterSource::from_raw(from), nowait)
+    }
+}
+
+/// Whether users may write to it: to a channel that wants that, not to one of its buffers.
+fn takes_writes(descriptor: &Descriptor) -> bool {
+    descriptor.buffer().is_none() && descriptor.channel().config().writable()
+}
+
+/// Writes as the file's flags say; `nowait`: does not wait anyway.
+///
+/// # Safety
+///
+/// `file` must be open, by [`begin`].
+pub(super) unsafe fn write(
+    file: *mut bindings::file,
+    from: &mut IovIterSource<'_>,
+    nowait: bool,
+) -> isize {
     // SAFETY: As the caller promises.
     let (descriptor, flags) = unsafe { (descriptor(file), (*file).f_flags) };
+    if !takes_writes(descriptor) {
+        // As where there is nothing that writes.
+        return EINVAL.to_errno() as isize;
+    }
     let wait = !nowait && flags & bindings::O_NONBLOCK == 0;
     match descriptor.channel().write_user(from, wait) {
         Ok(n) => n as isize,
@@ -213,12 +235,14 @@ unsafe extern "C" fn poll(
 ) -> u32 {
     // SAFETY: As the caller promises.
     unsafe {
+        let descriptor = descriptor(file);
         let key = if table.is_null() { 0 } else { (*table)._key };
         let wants = Wants {
             edges: key & local::RELAYFS_EPOLLET != 0,
             full: key & bindings::POLLPRI != 0,
-            may_write: (*file).f_mode & local::RELAYFS_FMODE_CAN_WRITE != 0,
+            may_write: (*file).f_mode & local::RELAYFS_FMODE_CAN_WRITE != 0
+                && takes_writes(descriptor),
         };
-        descriptor(file).poll(file, table, wants)
+        descriptor.poll(file, table, wants)
     }
 }

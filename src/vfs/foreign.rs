@@ -11,7 +11,7 @@ use crate::handles::{Handle, Handles};
 use core::mem::MaybeUninit;
 use kernel::bindings;
 use kernel::ffi::{c_char, c_void};
-use kernel::iov::IovIterDest;
+use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
 use kernel::sync::{global_lock, Arc};
 
@@ -67,10 +67,12 @@ static OPERATIONS: FileOperations = FileOperations::foreign(open);
 pub(crate) struct FileOperations(StaticOps<bindings::file_operations>);
 
 impl FileOperations {
-    /// `open` begins with [`file::begin`]. What wraps the files there may know only `read`.
+    /// `open` begins with [`file::begin`]. What wraps the files there may know only `read` and `write`.
     pub(crate) const fn foreign(open: file::Open) -> Self {
         Self(StaticOps::new(bindings::file_operations {
             read: Some(read),
+            write: Some(write),
+            write_iter: Some(file::write_iter),
             ..file::data_operations(open, Some(mmap::mmap))
         }))
     }
@@ -121,12 +123,41 @@ unsafe extern "C" fn read(
 ) -> isize {
     const ITER_DEST: i32 = 0;
 
+    with_iter(ITER_DEST, to, count, |iter| {
+        // SAFETY: It was just made; the file is as the caller promises.
+        unsafe { file::read(file, IovIterDest::from_raw(iter), false) }
+    })
+}
+
+/// # Safety
+///
+/// As the kernel calls it: a file opened by [`open`], `from` of the user's.
+unsafe extern "C" fn write(
+    file: *mut bindings::file,
+    from: *const c_char,
+    count: usize,
+    _at: *mut bindings::loff_t,
+) -> isize {
+    const ITER_SOURCE: i32 = 1;
+
+    with_iter(ITER_SOURCE, from.cast_mut(), count, |iter| {
+        // SAFETY: It was just made; the file is as the caller promises.
+        unsafe { file::write(file, IovIterSource::from_raw(iter), false) }
+    })
+}
+
+/// Does it with an iterator over the user's memory, which is checked; in which direction says `how`.
+fn with_iter(
+    how: i32,
+    user: *mut c_char,
+    count: usize,
+    run: impl FnOnce(*mut bindings::iov_iter) -> isize,
+) -> isize {
     let mut iter = MaybeUninit::<bindings::iov_iter>::uninit();
     // SAFETY: `iter` is valid for writes; the user's address is checked.
-    let error = unsafe { bindings::import_ubuf(ITER_DEST, to.cast(), count, iter.as_mut_ptr()) };
+    let error = unsafe { bindings::import_ubuf(how, user.cast(), count, iter.as_mut_ptr()) };
     if error != 0 {
         return error as isize;
     }
-    // SAFETY: It was just made; the file is as the caller promises.
-    unsafe { file::read(file, IovIterDest::from_raw(iter.as_mut_ptr()), false) }
+    run(iter.as_mut_ptr())
 }

@@ -222,23 +222,76 @@ pub(super) unsafe extern "C" fn evict(inode: *mut bindings::inode) {
 ///
 /// # Safety
 ///
-/// `inode` must be valid and made by [`new`]. Racing calls store the same values.
+/// `inode` must be valid and made by [`new`].
 unsafe fn follow_mount(inode: *mut bindings::inode) {
     // SAFETY: As the caller promises.
     unsafe {
-        let inherit = (*inode).i_generation;
-        if inherit & INHERIT_MODE != 0 {
-            let mode = OPTIONS.mode() as u16;
-            let kind = (*inode).i_mode & S_IFMT;
-            let bits = if kind == S_IFDIR { mode } else { mode & 0o444 };
-            (*inode).i_mode = kind | bits;
+        if ownership(inode) == present(inode) {
+            return;
         }
-        if inherit & INHERIT_UID != 0 {
-            (*inode).i_uid.val = OPTIONS.uid();
-        }
-        if inherit & INHERIT_GID != 0 {
-            (*inode).i_gid.val = OPTIONS.gid();
-        }
+        // With the lock, so that what is set by hand meanwhile stays. The kernel walks through without it, on
+        // every path: it finds each value as it was or as it will be, and nothing is stored but after a remount.
+        bindings::spin_lock(&raw mut (*inode).i_lock);
+        let (mode, uid, gid) = ownership(inode);
+        (&raw mut (*inode).i_mode).write_volatile(mode);
+        (&raw mut (*inode).i_uid.val).write_volatile(uid);
+        (&raw mut (*inode).i_gid.val).write_volatile(gid);
+        bindings::spin_unlock(&raw mut (*inode).i_lock);
+    }
+}
+
+/// Mode, owner and group, as they are.
+///
+/// # Safety
+///
+/// `inode` must be valid.
+unsafe fn present(inode: *mut bindings::inode) -> (u16, u32, u32) {
+    // SAFETY: As the caller promises.
+    unsafe {
+        (
+            (&raw const (*inode).i_mode).read_volatile(),
+            (&raw const (*inode).i_uid.val).read_volatile(),
+            (&raw const (*inode).i_gid.val).read_volatile(),
+        )
+    }
+}
+
+/// Mode, owner and group, as they ought to be.
+///
+/// # Safety
+///
+/// `inode` must be valid and made by [`new`].
+unsafe fn ownership(inode: *mut bindings::inode) -> (u16, u32, u32) {
+    // SAFETY: As the caller promises.
+    let ((mode, uid, gid), inherit) = unsafe {
+        let inherit = (&raw const (*inode).i_generation).read_volatile();
+        (present(inode), inherit)
+    };
+    let of_mount = match (mode & S_IFMT, OPTIONS.mode() as u16) {
+        (S_IFDIR, bits) => S_IFDIR | bits,
+        (kind, bits) => kind | (bits & 0o444),
+    };
+    let pick = |bit: u32, theirs: u32, own: u32| if inherit & bit != 0 { theirs } else { own };
+    (
+        pick(INHERIT_MODE, of_mount.into(), mode.into()) as u16,
+        pick(INHERIT_UID, OPTIONS.uid(), uid),
+        pick(INHERIT_GID, OPTIONS.gid(), gid),
+    )
+}
+
+/// Changes which attributes follow the mount's; returns what they were.
+///
+/// # Safety
+///
+/// `inode` must be valid and made by [`new`].
+unsafe fn inherit(inode: *mut bindings::inode, change: impl FnOnce(u32) -> u32) -> u32 {
+    // SAFETY: As the caller promises.
+    unsafe {
+        bindings::spin_lock(&raw mut (*inode).i_lock);
+        let before = (*inode).i_generation;
+        (&raw mut (*inode).i_generation).write_volatile(change(before));
+        bindings::spin_unlock(&raw mut (*inode).i_lock);
+        before
     }
 }
 
@@ -247,12 +300,26 @@ static DIR_OPS: StaticOps<bindings::inode_operations> =
     StaticOps::new(unsafe {
         bindings::inode_operations {
             lookup: Some(bindings::simple_lookup),
+            // What is missing is refused with EPERM, but for this.
+            create: Some(create),
             permission: Some(permission),
             getattr: Some(getattr),
             setattr: Some(setattr),
             ..core::mem::zeroed()
         }
     });
+
+/// # Safety
+///
+/// As the kernel calls it.
+unsafe extern "C" fn create(
+    _idmap: *mut bindings::mnt_idmap,
+    _dir: *mut bindings::inode,
+    _dentry: *mut bindings::dentry,
+    _mode: u16,
+) -> i32 {
+    EPERM.to_errno()
+}
 
 static FILE_OPS: StaticOps<bindings::inode_operations> =
     // SAFETY: All zeroes is a set of operations.
@@ -321,19 +388,22 @@ unsafe extern "C" fn setattr(
             }
             return EPERM.to_errno();
         }
+        let own = [
+            (bindings::ATTR_MODE, INHERIT_MODE),
+            (bindings::ATTR_UID, INHERIT_UID),
+            (bindings::ATTR_GID, INHERIT_GID),
+        ]
+        .iter()
+        .filter(|(what, _)| (*attr).ia_valid & what != 0)
+        .fold(0, |all, (_, bit)| all | bit);
+        let inode = (*dentry).d_inode;
+        // Whether the caller may is asked of the inode, and nothing else may have brought it up to date.
+        follow_mount(inode);
+        // Before, so that nobody undoes it.
+        let before = inherit(inode, |bits| bits & !own);
         let error = bindings::simple_setattr(idmap, dentry, attr);
-        if error == 0 {
-            let inode = (*dentry).d_inode;
-            let pairs = [
-                (bindings::ATTR_MODE, INHERIT_MODE),
-                (bindings::ATTR_UID, INHERIT_UID),
-                (bindings::ATTR_GID, INHERIT_GID),
-            ];
-            for (what, bit) in pairs {
-                if (*attr).ia_valid & what != 0 {
-                    (*inode).i_generation &= !bit;
-                }
-            }
+        if error != 0 {
+            inherit(inode, |_| before);
         }
         error
     }

@@ -178,6 +178,7 @@ static const struct file_operations callbacks_fops = {
 	.open = callbacks_open,
 	.release = callbacks_release,
 	.unlocked_ioctl = callbacks_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
 };
 
 static struct miscdevice callbacks_device = {

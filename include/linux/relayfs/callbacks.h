@@ -131,7 +131,8 @@ enum relay_fileop {
  *	task's memory map is locked: must not access user memory.
  *
  * @ioctl: An ioctl(2) that is not one of relayfs' own (type 0xE1). What is returned is what the
- *	user gets. Without this callback that is -ENOTTY.
+ *	user gets. Without this callback that is -ENOTTY. From a 32-bit program @arg comes as
+ *	compat_ptr() makes it; where structures differ, in_compat_syscall() tells.
  *
  *	Context: process, the user's task; may sleep.
  *

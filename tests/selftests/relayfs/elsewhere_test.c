@@ -202,6 +202,44 @@ TEST_F(elsewhere, maps_unless_a_proxy_is_between)
 	close(whole);
 }
 
+TEST_F(elsewhere, is_written_if_the_channel_wants_that)
+{
+	struct files_open o = { .channel = 0, .flags = RELAY_DELIVERY_PACKET, .mode = 0600 };
+	char text[64];
+	int cpu, whole, plain;
+
+	ASSERT_EQ(files_do(self->dev, FILES_OPEN, &o), 0);
+	ASSERT_EQ(files_chan(self->dev, 1, NULL, 0), 0);
+	ASSERT_EQ(make(self->dev, "cpu0", 0, 0, variant->how), 0);
+	ASSERT_EQ(make(self->dev, "all", 0, RELAY_CPU_ALL, variant->how), 0);
+	ASSERT_EQ(make(self->dev, "plain", 1, RELAY_CPU_ALL, variant->how), 0);
+	whole = open_there("all", O_RDWR | O_NONBLOCK);
+	ASSERT_GE(whole, 0);
+	EXPECT_EQ(write(whole, "written", 7), 7);
+	EXPECT_EQ(syscall(SYS_write, whole, 8L, 4L), -1);
+	EXPECT_EQ(errno, EFAULT);
+	EXPECT_EQ(write(whole, "", 0), 0);
+	EXPECT_EQ(read_text(whole, text, sizeof(text)), 7);
+	EXPECT_STREQ(text, "written");
+	EXPECT_EQ(poll(&(struct pollfd){ .fd = whole, .events = POLLOUT }, 1, 0), 1);
+
+	/* Neither one CPU's file, nor one of a channel that is only read. */
+	cpu = open_there("cpu0", O_RDWR);
+	EXPECT_EQ(write(cpu, "x", 1), -1);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_EQ(poll(&(struct pollfd){ .fd = cpu, .events = POLLOUT }, 1, 0), 0);
+	plain = open_there("plain", O_RDWR);
+	EXPECT_EQ(write(plain, "x", 1), -1);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_EQ(poll(&(struct pollfd){ .fd = plain, .events = POLLOUT }, 1, 0), 0);
+	EXPECT_EQ(files_chan_close(self->dev, 0), 0);
+	EXPECT_EQ(write(whole, "x", 1), -1);
+	EXPECT_EQ(errno, EPIPE);
+	close(cpu);
+	close(plain);
+	close(whole);
+}
+
 TEST_F(elsewhere, ends_with_the_channel)
 {
 	char text[64];

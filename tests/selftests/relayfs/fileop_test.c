@@ -2,6 +2,7 @@
 /* What users do with the files, as the client is told of it; and ioctls that go to the client. */
 
 #include <pthread.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "callbacks.h"
@@ -65,6 +66,87 @@ TEST_F(fileop, every_open_has_its_close)
 		EXPECT_EQ(event.context, CB_IN_TASK | CB_MAY_SLEEP);
 		EXPECT_EQ(event.chan, 1);
 	}
+}
+
+TEST_F(fileop, an_open_file_ends_with_its_last_descriptor_in_any_process)
+{
+	int stays = open(MOUNT "/f", O_RDONLY), ends = file_open("f", O_RDONLY), status = -1;
+	int go[2];
+	pid_t child;
+
+	ASSERT_EQ(pipe2(go, O_CLOEXEC), 0);
+	child = fork();
+	ASSERT_GE(child, 0);
+	if (!child) {
+		/* Goes on until it is told, with what exec() leaves it. */
+		dup2(go[0], 0);
+		execl("/bin/sh", "sh", "-c", "read -r line", NULL);
+		_exit(1);
+	}
+	close(go[0]);
+	EXPECT_EQ(ops_(OPEN), 2);
+	close(ends);
+	close(stays);
+	/* The child had both, and lost one when it became another program. */
+	while (ops_(CLOSE) == 0)
+		usleep(1000);
+	usleep(50000);
+	EXPECT_EQ(ops_(CLOSE), 1);
+	EXPECT_EQ(cb_event(self->dev, CB_FILEOP, 2).arg[1], 2);
+	close(go[1]);
+	waitpid(child, &status, 0);
+	while (ops_(CLOSE) == 1)
+		usleep(1000);
+	EXPECT_EQ(ops_(OPEN), 2);
+	EXPECT_EQ(cb_event(self->dev, CB_FILEOP, 3).arg[1], 1);
+}
+
+TEST_F(fileop, a_file_that_is_passed_on_stays_open)
+{
+	char space[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
+	struct iovec io = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = space,
+				  .msg_controllen = sizeof(space) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	int fd = file_open("f", O_RDONLY), ends[2];
+
+	ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &fd, sizeof(int));
+	ASSERT_EQ(sendmsg(ends[0], &message, 0), 1);
+	close(fd);
+	/* It is on its way. */
+	EXPECT_EQ(ops_(CLOSE), 0);
+	ASSERT_EQ(recvmsg(ends[1], &message, MSG_CMSG_CLOEXEC), 1);
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
+	EXPECT_EQ(ops_(OPEN), 1);
+	EXPECT_EQ(ops_(CLOSE), 0);
+	close(fd);
+	EXPECT_EQ(ops_(CLOSE), 1);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+TEST_F(fileop, exec_ends_a_mapping)
+{
+	int fd = file_open("f.d/cpu0", O_RDONLY), status = -1;
+	pid_t child = fork();
+
+	ASSERT_GE(child, 0);
+	if (!child) {
+		mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+		execl("/bin/sh", "sh", "-c", "exit 3", NULL);
+		_exit(1);
+	}
+	waitpid(child, &status, 0);
+	EXPECT_EQ(WEXITSTATUS(status), 3);
+	EXPECT_EQ(ops_(MAP), 1);
+	EXPECT_EQ(ops_(UNMAP), 1);
+	EXPECT_EQ(ops_(CLOSE), 0);
+	close(fd);
+	EXPECT_EQ(ops_(CLOSE), 1);
 }
 
 TEST_F(fileop, info_is_not_the_clients)

@@ -33,7 +33,7 @@ fails_with() {
 }
 
 modprobe relayfs 2>/dev/null
-plan 22
+plan 27
 
 check "listed in /proc/filesystems" grep -qw relayfs /proc/filesystems
 check "mount point exists" test -d $MOUNT
@@ -66,6 +66,15 @@ umount "$d"
 check "channels live without a mount" mount -t relayfs relayfs "$d"
 check "... and keep their files" test -e "$d/hello"
 rmmod hello
+umount "$d"
+
+check "the first mount may be read-only" mount -t relayfs -o ro relayfs "$d"
+check "a client opens a channel there all the same" insmod_hello
+check "a second mount is not" mount -t relayfs relayfs $MOUNT
+check "... but for changes" chmod 0440 $MOUNT/hello
+check "while in the first there are none" fails_with "Read-only" chmod 0400 "$d/hello"
+rmmod hello
+umount $MOUNT
 umount "$d"
 
 check "unknown option" fails_with "Invalid argument" mount -t relayfs -o bogus=1 relayfs "$d"

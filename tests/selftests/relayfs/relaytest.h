@@ -139,7 +139,7 @@ static inline int chan_pattern(int dev, struct relaytest_pattern *p)
 /* Opens a file of the mount. */
 static inline int file_open(const char *name, int flags)
 {
-	char path[256];
+	char path[1280];
 
 	snprintf(path, sizeof(path), MOUNT "/%s", name);
 	return open(path, flags | O_CLOEXEC);
@@ -147,7 +147,7 @@ static inline int file_open(const char *name, int flags)
 
 static inline bool file_exists(const char *name)
 {
-	char path[256];
+	char path[1280];
 	struct stat st;
 
 	snprintf(path, sizeof(path), MOUNT "/%s", name);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 
 #include "callbacks.h"
@@ -126,6 +127,72 @@ TEST_F(userwrite, a_bad_address_writes_nothing)
 	EXPECT_EQ(info("w", "cpu0", "produced", false), 0);
 	EXPECT_EQ(cb(self->dev, CB_COUNT), 0);
 	munmap(map, PAGE);
+}
+
+TEST_F(userwrite, a_bad_part_behind_good_ones_leaves_nothing_behind)
+{
+	char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			 0);
+	struct iovec parts[] = { { "good", 4 }, { map + PAGE - 8, 16 }, { "good", 4 } };
+
+	ASSERT_NE(map, MAP_FAILED);
+	munmap(map + PAGE, PAGE);
+	EXPECT_EQ(writev(self->fd, parts, 3), -1);
+	EXPECT_EQ(errno, EFAULT);
+	EXPECT_EQ(info("w", "cpu0", "produced", false), 0);
+	EXPECT_EQ(cb_count(self->dev, CB_USER_DELIVER), 0);
+	EXPECT_EQ(write(self->fd, "next", 4), 4);
+	EXPECT_EQ(read(self->fd, in, sizeof(in)), 4);
+	EXPECT_EQ(memcmp(in, "next", 4), 0);
+	munmap(map, PAGE);
+}
+
+TEST_F(userwrite, pages_of_a_pipe_are_no_records)
+{
+	int pipes[2], file = open("/proc/self/exe", O_RDONLY);
+	char left[16];
+
+	ASSERT_EQ(pipe(pipes), 0);
+	ASSERT_EQ(write(pipes[1], "in a pipe", 9), 9);
+	EXPECT_EQ(splice(pipes[0], NULL, self->fd, NULL, 9, 0), -1);
+	EXPECT_EQ(errno, EINVAL);
+	/* It is still there, for who reads and writes it. */
+	EXPECT_EQ(read(pipes[0], left, sizeof(left)), 9);
+	EXPECT_EQ(write(self->fd, left, 9), 9);
+	EXPECT_EQ(sendfile(self->fd, file, NULL, 16), -1);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_EQ(info("w", "cpu0", "produced", false), 1);
+	close(file);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+TEST_F(userwrite, observers_and_who_is_alone_write_as_well)
+{
+	int observer = observer_open("w", O_RDWR | O_NONBLOCK), alone;
+
+	ASSERT_GE(observer, 0);
+	EXPECT_EQ(write(observer, "one", 3), 3);
+	EXPECT_EQ(read(observer, in, sizeof(in)), 3);
+	EXPECT_EQ(read(self->fd, in, sizeof(in)), 3);
+	close(self->fd);
+	self->fd = -1;
+	alone = file_open("w", O_RDWR | O_EXCL | O_NONBLOCK);
+	ASSERT_GE(alone, 0);
+	EXPECT_EQ(write(observer, "two", 3), 3);
+	EXPECT_EQ(write(alone, "three", 5), 5);
+	EXPECT_EQ(read(alone, in, sizeof(in)), 8);
+	EXPECT_EQ(memcmp(in, "twothree", 8), 0);
+	close(observer);
+	close(alone);
+}
+
+TEST_F(userwrite, positions_of_a_write_do_not_matter)
+{
+	EXPECT_EQ(pwrite(self->fd, "x", 1, 0), -1);
+	EXPECT_EQ(errno, ESPIPE);
+	EXPECT_EQ(pwritev2(self->fd, &(struct iovec){ "here", 4 }, 1, -1, 0), 4);
+	EXPECT_EQ(read(self->fd, in, sizeof(in)), 4);
 }
 
 TEST_F(userwrite, only_the_whole_file_of_a_channel_that_wants_it)
