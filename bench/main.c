@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a record costs its writer, beside the peers in the same boot. Prints a table to the kernel
- * log. Under QEMU's -icount one nanosecond is one instruction.
+ * log. Under QEMU's -icount one nanosecond is one instruction. For readers: see device.c.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -16,9 +16,14 @@ static uint rounds = 20000;
 module_param(rounds, uint, 0444);
 MODULE_PARM_DESC(rounds, "records per measurement");
 
+static bool reading;
+module_param(reading, bool, 0444);
+MODULE_PARM_DESC(reading, "serve a reader instead of measuring");
+
 static const struct contestant *const contestants[] = {
 	&bench_memcpy, &bench_relay_nosave, &bench_relay, &bench_ftrace,
 	&bench_relayfs, &bench_relayfs_slot, &bench_relayfs_global,
+	&bench_relayfs_event, &bench_relayfs_event_tsc,
 };
 
 static const size_t sizes[] = { 8, 64, 256, 1024 };
@@ -44,7 +49,7 @@ static u64 measure(void (*write)(const void *data, size_t len), size_t len)
 	return (ktime_get_ns() - start) * 10 / rounds;
 }
 
-static int __init bench_init(void)
+static int __init measure_writes(void)
 {
 	u64 cost[ARRAY_SIZE(sizes)], nothing;
 	int i, j, ret;
@@ -66,10 +71,17 @@ static int __init bench_init(void)
 	}
 	return 0;
 }
+
+static int __init bench_init(void)
+{
+	return reading ? bench_devices_begin() : measure_writes();
+}
 module_init(bench_init);
 
 static void __exit bench_exit(void)
 {
+	if (reading)
+		bench_devices_end();
 }
 module_exit(bench_exit);
 

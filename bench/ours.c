@@ -32,6 +32,21 @@ static int setup_global(size_t subbuf_size, size_t n_subbufs)
 	return open_with(RELAY_USAGE_GLOBAL, subbuf_size, n_subbufs);
 }
 
+static int setup_events(size_t subbuf_size, size_t n_subbufs)
+{
+	return open_with(RELAY_FORMAT_RECORDS, subbuf_size, n_subbufs);
+}
+
+static int setup_events_tsc(size_t subbuf_size, size_t n_subbufs)
+{
+	return open_with(RELAY_FORMAT_RECORDS | RELAY_TIMESTAMP_TSC, subbuf_size, n_subbufs);
+}
+
+static int setup_discard(size_t subbuf_size, size_t n_subbufs)
+{
+	return open_with(RELAY_MODE_NO_OVERWRITE, subbuf_size, n_subbufs);
+}
+
 static void write_one(const void *data, size_t len)
 {
 	relay_write(chan, data, len);
@@ -45,6 +60,11 @@ static void write_slot(const void *data, size_t len)
 		memcpy(slot.data, data, len);
 		relay_commit(&slot);
 	}
+}
+
+static void write_event(const void *data, size_t len)
+{
+	relay_write_event(chan, 0, data, len);
 }
 
 static void teardown(void)
@@ -62,4 +82,17 @@ const struct contestant bench_relayfs_slot = {
 
 const struct contestant bench_relayfs_global = {
 	"relay_write, GLOBAL (relayfs)", setup_global, write_one, teardown
+};
+
+/* With a head of 16 bytes and the time. */
+const struct contestant bench_relayfs_event = {
+	"relay_write_event (relayfs)", setup_events, write_event, teardown
+};
+
+const struct contestant bench_relayfs_event_tsc = {
+	"relay_write_event, TSC (relayfs)", setup_events_tsc, write_event, teardown
+};
+
+const struct contestant bench_relayfs_discard = {
+	"relayfs, refusing when full", setup_discard, write_one, teardown
 };

@@ -6,11 +6,12 @@
 #include <linux/relay.h>
 #include <linux/ring_buffer.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "bench.h"
 
 static char *area;
-static size_t area_size, area_pos;
+static size_t area_size, area_pos, area_read;
 
 static int setup_memcpy(size_t subbuf_size, size_t n_subbufs)
 {
@@ -28,6 +29,21 @@ static void write_memcpy(const void *data, size_t len)
 		pos = 0;
 	memcpy(area + pos, data, len);
 	area_pos = pos + len;
+}
+
+void bench_memcpy_rewind(void)
+{
+	area_pos = 0;
+	area_read = 0;
+}
+
+ssize_t bench_memcpy_read(char __user *to, size_t len)
+{
+	len = min(len, area_pos - area_read);
+	if (copy_to_user(to, area + area_read, len))
+		return -EFAULT;
+	area_read += len;
+	return len;
 }
 
 static void teardown_memcpy(void)
@@ -70,6 +86,35 @@ static int setup_relay(size_t subbuf_size, size_t n_subbufs)
 	return chan ? 0 : -ENOMEM;
 }
 
+static int refuse_when_full(struct rchan_buf *buf, void *subbuf, void *prev_subbuf)
+{
+	return !relay_buf_full(buf);
+}
+
+static const struct rchan_callbacks discard_callbacks = {
+	.create_buf_file = create_file,
+	.remove_buf_file = remove_file,
+	.subbuf_start = refuse_when_full,
+};
+
+static int setup_relay_discard(size_t subbuf_size, size_t n_subbufs)
+{
+	chan = relay_open("relayfs_bench", NULL, subbuf_size, n_subbufs, &discard_callbacks, NULL);
+	return chan ? 0 : -ENOMEM;
+}
+
+void *bench_relay_buf(void)
+{
+	return *per_cpu_ptr(chan->buf, 0);
+}
+
+void bench_relay_consumed(size_t subbufs)
+{
+	relay_subbufs_consumed(chan, 0, subbufs);
+}
+
+const struct file_operations *const bench_relay_fops = &relay_file_operations;
+
 static void write_relay(const void *data, size_t len)
 {
 	relay_write(chan, data, len);
@@ -91,6 +136,10 @@ const struct contestant bench_relay = {
 
 const struct contestant bench_relay_nosave = {
 	"__relay_write (mainline)", setup_relay, write_relay_nosave, teardown_relay
+};
+
+const struct contestant bench_relay_discard = {
+	"relay (mainline), refusing when full", setup_relay_discard, write_relay, teardown_relay
 };
 
 static struct trace_buffer *trace;

@@ -30,6 +30,8 @@ mod records;
 #[cfg(all(test, not(loom)))]
 mod retire;
 #[cfg(all(test, not(loom)))]
+mod speed;
+#[cfg(all(test, not(loom)))]
 mod threads;
 mod world;
 
