@@ -30,8 +30,34 @@ fn main() -> ExitCode {
         // Who reads has had enough, as `head`.
         Err(error) if end::is_broken_pipe(&error) => End::Complete.into(),
         Err(error) => {
-            eprintln!("relay: {error:#}");
+            eprintln!("relay: {}", chain(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error and what is behind it, each once.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_said_once() {
+        let error = anyhow::anyhow!("no room")
+            .context("file: no room")
+            .context("cannot");
+        assert_eq!(chain(&error), "cannot: file: no room");
     }
 }

@@ -79,6 +79,11 @@ impl Losses {
         self.add(cpu, Cause::Refused.name(), gaps.saturating_sub(counted));
     }
 
+    /// Counts what was overwritten before it was read, where the stream does not tell.
+    pub(crate) fn overwritten(&mut self, cpu: u32, records: u64) {
+        self.add(cpu, Cause::Overwritten.name(), records);
+    }
+
     fn add(&mut self, cpu: u32, cause: &'static str, records: u64) {
         if records != 0 {
             *self.records.entry((cpu, cause)).or_default() += records;
@@ -162,7 +167,7 @@ impl Losses {
 pub(crate) fn cpu_name(cpu: u32) -> String {
     match cpu {
         CPU_NONE => "global".into(),
-        CPU_ALL => "all CPUs:".into(),
+        CPU_ALL => "all CPUs".into(),
         cpu => format!("cpu{cpu}"),
     }
 }

@@ -7,6 +7,7 @@ use super::{Reader, LOOK};
 use crate::end::End;
 use crate::totals::Losses;
 use anyhow::{bail, Result};
+use relayfs::uapi::CPU_ALL;
 use relayfs::{Buffer, Item, Poller};
 use std::io::Write;
 
@@ -21,7 +22,8 @@ pub(super) fn run(reader: &Reader<'_>) -> Result<End> {
     } else {
         reader.buffers()?
     };
-    let before = infos(buffers.iter())?;
+    let mut before = infos(buffers.iter())?;
+    let mut missed = missed(&buffers)?;
     let mut losses = Losses::default();
     if args.observe {
         losses.observe(&before);
@@ -49,17 +51,38 @@ pub(super) fn run(reader: &Reader<'_>) -> Result<End> {
             if copy.skip {
                 copy.skip = false;
                 losses = Losses::default();
+                before = infos(buffers.iter())?;
+                // Not as if this reader had begun with the first record.
+                for info in &mut before {
+                    info.read.records = info.read.records.max(1);
+                }
+                missed = self::missed(&buffers)?;
             }
             poller.wait(&buffers, Some(LOOK))?;
         }
     }
     let after = infos(buffers.iter())?;
+    if let ([info], [missed], [now]) = (&after[..], &missed[..], &self::missed(&buffers)?[..]) {
+        if info.cpu == CPU_ALL {
+            // Of packets of all CPUs the kernel knows what is missing.
+            losses = Losses::default();
+            losses.overwritten(info.cpu, now.saturating_sub(*missed));
+        }
+    }
     for (before, after) in before.iter().zip(&after) {
         losses.refused(after.cpu, before, after);
     }
     let name = args.channel.to_string_lossy();
     say(&name, &losses, copy.records, &reader.info, 0);
     Ok(reader.ended(losses.any()))
+}
+
+/// How many records each reader of these buffers missed so far.
+fn missed(buffers: &[Buffer]) -> Result<Vec<u64>> {
+    let missed = buffers
+        .iter()
+        .map(|buffer| Ok(buffer.overwritten()?.records));
+    missed.collect()
 }
 
 /// What was copied.

@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) aside: bool,
     /// Whether it is a record, and not a gap.
     pub(crate) record: bool,
+    /// Bytes of data it is about.
+    pub(crate) data: usize,
 }
 
 /// A line of JSON. Names and types do not change; there may be more of both in later versions.
@@ -169,6 +171,7 @@ impl Printer {
                     bytes: self.gap(lost).into_bytes(),
                     aside: true,
                     record: false,
+                    data: 0,
                 })
             }
             Item::Record(record) if json => self.json_record(record)?,
@@ -188,6 +191,11 @@ impl Printer {
             bytes,
             aside: false,
             record: !matches!(item, Item::Lost(_)),
+            data: match item {
+                Item::Record(record) => record.bytes.len(),
+                Item::Run(run) => run.bytes.len(),
+                Item::Lost(_) => 0,
+            },
         })
     }
 

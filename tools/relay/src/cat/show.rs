@@ -24,6 +24,8 @@ struct Present {
     /// The last of it, if only so much is wanted.
     last: Option<usize>,
     kept: VecDeque<Entry>,
+    /// How many of them are records.
+    records: usize,
 }
 
 pub(super) struct Show {
@@ -55,6 +57,7 @@ impl Show {
                 rest: reader.info.unread.bytes,
                 last: if args.new { Some(0) } else { args.lines },
                 kept: VecDeque::new(),
+                records: 0,
             }),
             restart: false,
             new: args.new,
@@ -147,45 +150,41 @@ impl Show {
     }
 
     pub(super) fn item(&mut self, item: &Item<'_>) -> Result<()> {
-        let (bytes, cpu) = match item {
-            Item::Record(record) => (record.bytes.len(), record.cpu),
-            Item::Run(run) => (run.bytes.len(), run.cpu),
+        match item {
+            Item::Record(record) => self.losses.data(record.cpu),
+            Item::Run(run) => self.losses.data(run.cpu),
             Item::Lost(lost) => {
                 let Some(lost) = self.losses.gap(lost) else {
                     return Ok(());
                 };
-                return self.entry(&Item::Lost(lost), 0);
+                return self.entry(&Item::Lost(lost));
             }
-        };
-        self.losses.data(cpu);
-        self.entry(item, bytes)
+        }
+        self.entry(item)
     }
 
-    fn entry(&mut self, item: &Item<'_>, bytes: usize) -> Result<()> {
+    fn entry(&mut self, item: &Item<'_>) -> Result<()> {
         let entry = self.printer.item(item)?;
         let Some(present) = &mut self.present else {
-            return self.show(entry, bytes as u64);
+            return self.put(entry);
         };
-        present.rest = present.rest.saturating_sub(bytes as u64);
+        present.rest = present.rest.saturating_sub(entry.data as u64);
         let Some(last) = present.last else {
-            return self.show(entry, bytes as u64);
+            return self.put(entry);
         };
+        present.records += usize::from(entry.record);
         present.kept.push_back(entry);
-        let mut records = present.kept.iter().filter(|entry| entry.record).count();
-        while records > last || (last == 0 && !present.kept.is_empty()) {
+        // What is missing before the first record that is shown is not shown either.
+        while present.records > last || (last == 0 && !present.kept.is_empty()) {
             let gone = present.kept.pop_front();
-            records -= usize::from(gone.is_some_and(|entry| entry.record));
+            present.records -= usize::from(gone.is_some_and(|entry| entry.record));
         }
         Ok(())
     }
 
-    fn show(&mut self, entry: Entry, bytes: u64) -> Result<()> {
-        self.bytes += bytes;
-        self.put(entry)
-    }
-
     fn put(&mut self, entry: Entry) -> Result<()> {
         self.records += u64::from(entry.record);
+        self.bytes += entry.data as u64;
         if entry.aside {
             self.flush()?;
             std::io::stderr().lock().write_all(&entry.bytes)?;
