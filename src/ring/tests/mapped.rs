@@ -29,6 +29,9 @@ impl Consumer {
                 0
             } else {
                 let (bytes, _) = w.committed(subbuf, seq).filter(|_| parts)?;
+                if bytes == w.geo.subbuf_size() {
+                    return None;
+                }
                 let all = w.geo.start(seq) + bytes;
                 (w.pos(Ordering::Acquire) == all).then_some(bytes)?
             };

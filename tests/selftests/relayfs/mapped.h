@@ -91,7 +91,8 @@ static inline const unsigned char *mapped_peek(struct mapped *m, uint64_t *len, 
 			if (!partial || LOAD(sub->seq) != seq + 1)
 				return NULL;
 			end = (LOAD(sub->commit) - sub->base) & 0xffffffff;
-			if (LOAD(m->meta->write_pos) != seq * size + end)
+			/* Whole, with its padding: it is about to be delivered. */
+			if (end == size || LOAD(m->meta->write_pos) != seq * size + end)
 				return NULL;
 		}
 		if (offset < sub->data_start)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A consumer page in which threads store anything, while all CPUs write: only the buffer of who does
- * it loses data, and every record is accounted for.
+ * A consumer page in which threads store anything, while all CPUs write: only the buffer of who
+ * does it loses data, and every record is accounted for.
  */
 
 #include <pthread.h>

