@@ -86,7 +86,7 @@ busy() {
 
 rmmod systrace 2>/dev/null
 rmmod klog 2>/dev/null
-plan 47
+plan 49
 
 check "no verb: usage" ends 2
 check "wrong option: usage" ends 2 cat --no-such-option x
@@ -165,6 +165,8 @@ check "bytes are what read gives" raw_bytes
 grep -q ^nobody: /etc/passwd || echo nobody:x:65534:65534::/:/bin/sh >>/etc/passwd
 check "who may not read is told what to do" sh -c \
 	"su nobody -s /bin/sh -c '$relay cat klog' 2>&1 | grep -q 'mode=0750'"
+check "records without consuming" ends 0 record klog -o "$t/short" -w 0.2 --observe --json
+check "... what is in sub-buffers that are not full" grep -q '"bytes":[1-9][0-9]*,"channel"' "$t/out"
 "$relay" record klog -o "$t/klog" 2>"$t/err" &
 pid=$!
 sleep 1

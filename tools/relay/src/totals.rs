@@ -79,6 +79,13 @@ impl Losses {
         self.add(cpu, Cause::Refused.name(), gaps.saturating_sub(counted));
     }
 
+    /// Counts what the stream says was refused, where there are no counters.
+    pub(crate) fn refused_in_gaps(&mut self) {
+        for (cpu, records) in std::mem::take(&mut self.gaps) {
+            self.add(cpu, Cause::Refused.name(), records);
+        }
+    }
+
     /// Counts what was overwritten before it was read, where the stream does not tell.
     pub(crate) fn overwritten(&mut self, cpu: u32, records: u64) {
         self.add(cpu, Cause::Overwritten.name(), records);
@@ -144,21 +151,25 @@ impl Losses {
             .iter()
             .max_by_key(|(_, n)| **n)
             .map(|(cause, _)| *cause);
-        let (n, size) = (info.n_subbufs, info.subbuf_size);
+        // Of a recording that is not known.
+        let now = |n: u64| {
+            if n == 0 {
+                String::new()
+            } else {
+                format!(", now {n}")
+            }
+        };
+        let n = now(info.n_subbufs.into());
+        let size = now(info.subbuf_size);
+        let more = format!("Try more sub-buffers (n_subbufs{n}), larger ones (subbuf_size{size})");
         match most.unwrap_or("overwritten") {
-            "too_big" => format!("Try larger sub-buffers (subbuf_size, now {size}), or smaller records."),
-            "nested" | "held" => format!("Try more sub-buffers (n_subbufs, now {n})."),
+            "too_big" => format!("Try larger sub-buffers (subbuf_size{size}), or smaller records."),
+            "nested" | "held" => format!("Try more sub-buffers (n_subbufs{n})."),
             "no_buffer" => "Try more memory for all channels (max_bytes of the module).".into(),
             "nmi" => "Try the lockless scheme: the locking one cannot be used by NMIs.".into(),
             "closed" => "They were written after the channel was closed.".into(),
-            "full" | "refused" => format!(
-                "Try more sub-buffers (n_subbufs, now {n}), larger ones (subbuf_size, now {size}), a \
-                 faster reader, or smaller records."
-            ),
-            _ => format!(
-                "Try more sub-buffers (n_subbufs, now {n}), larger ones (subbuf_size, now {size}), or a \
-                 faster reader."
-            ),
+            "overwritten" => format!("{more}, or a faster reader."),
+            _ => format!("{more}, a faster reader, or smaller records."),
         }
     }
 }

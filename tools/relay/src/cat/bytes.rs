@@ -3,7 +3,7 @@
 //! `relay cat -o raw`: bytes as they are.
 
 use super::show::{infos, say};
-use super::{Reader, LOOK};
+use super::{ended, Reader, LOOK};
 use crate::end::End;
 use crate::totals::Losses;
 use anyhow::{bail, Result};
@@ -74,7 +74,7 @@ pub(super) fn run(reader: &Reader<'_>) -> Result<End> {
     }
     let name = args.channel.to_string_lossy();
     say(&name, &losses, copy.records, &reader.info, 0);
-    Ok(reader.ended(losses.any()))
+    Ok(ended(args, &reader.signals, losses.any()))
 }
 
 /// How many records each reader of these buffers missed so far.

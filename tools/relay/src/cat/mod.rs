@@ -12,8 +12,8 @@ use crate::explain;
 use crate::signals::Signals;
 use anyhow::Result;
 use print::{Output, Printer};
-use relayfs::uapi::Info;
-use relayfs::{Buffer, Channel, Merge, Options, Watermark};
+use relayfs::uapi::{Count, Info, FLAG_RECORDS};
+use relayfs::{Buffer, Channel, Merge, Options, Trace, Watermark};
 use show::Show;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -35,7 +35,7 @@ use time::{Time, Times};
 /// before this reader came is not missing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The channel
+    /// The channel, or a folder in which one was recorded
     #[arg(value_name = "CHAN")]
     channel: PathBuf,
     /// Go on with what is written later
@@ -105,6 +105,9 @@ const LOOK: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &Args) -> Result<End> {
     let signals = Signals::note()?;
+    if args.channel.join("metadata").is_file() {
+        return recorded(args, &signals);
+    }
     let channel = explain::open(&args.channel)?;
     let fail = |error| explain::error(error, &args.channel);
     let info = channel.info().map_err(fail)?;
@@ -181,7 +184,7 @@ impl Reader<'_> {
 
     fn show(&self, printer: Printer) -> Result<End> {
         let buffers = self.buffers()?;
-        let mut show = Show::new(self, printer, &buffers)?;
+        let mut show = Show::new(self.args, self.info, printer, &buffers)?;
         let until = self.channel.flush().map_err(|error| self.fail(error))?;
         show.begin(until)?;
         let mut merge = Merge::new(buffers, self.watermark())?;
@@ -219,18 +222,52 @@ impl Reader<'_> {
             merge.wait(Some(time))?;
             flushed.again(self.channel)?;
         }
-        show.end(self, merge.buffers(), merge.late())
+        let lost = show.end(merge.buffers(), merge.late())?;
+        Ok(ended(self.args, &self.signals, lost))
     }
+}
 
-    fn ended(&self, lost: bool) -> End {
-        if self.signals.interrupted() {
-            End::Interrupted
-        } else if lost && self.args.fail_on_loss {
-            End::Lost
-        } else {
-            End::Complete
-        }
+fn ended(args: &Args, signals: &Signals, lost: bool) -> End {
+    if signals.interrupted() {
+        End::Interrupted
+    } else if lost && args.fail_on_loss {
+        End::Lost
+    } else {
+        End::Complete
     }
+}
+
+/// Shows a recorded trace.
+fn recorded(args: &Args, signals: &Signals) -> Result<End> {
+    if args.follow || args.new || args.cpu.is_some() || args.output == Output::Raw {
+        anyhow::bail!(
+            "{}: a recording has no --follow, --new, --cpu or -o raw",
+            args.channel.display()
+        );
+    }
+    let trace = Trace::open(&args.channel)?;
+    let info = Info {
+        flags: FLAG_RECORDS,
+        unread: Count {
+            records: 0,
+            bytes: u64::MAX,
+        },
+        ..Info::default()
+    };
+    let metadata = trace.metadata().clone();
+    let times = Times::new(args.time, time::clock_of(&info, Some(&metadata)));
+    let name = args.channel.to_string_lossy().into_owned();
+    let printer = Printer::new(args.output, times, Some(metadata), name);
+    let mut show = Show::new(args, info, printer, &[])?;
+    let mut merge = trace.merge()?;
+    while let Some(item) = merge.next_item()? {
+        if signals.stop() {
+            break;
+        }
+        show.item(&item)?;
+    }
+    let lost = show.end(std::iter::empty(), merge.late())?;
+    Ok(ended(args, signals, lost))
 }
 
 /// Mappings show complete sub-buffers only, so those in which something waits are ended now and then.

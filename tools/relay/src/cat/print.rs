@@ -46,7 +46,7 @@ pub(super) enum Line<'a> {
     Start {
         channel: &'a str,
         format: &'a str,
-        mode: &'a str,
+        mode: Option<&'a str>,
         version: &'a str,
     },
     /// An event.

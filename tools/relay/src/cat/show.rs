@@ -3,8 +3,7 @@
 //! From items to standard output, and what is said about them at the end.
 
 use super::print::{Entry, Line, Output, Printer};
-use super::Reader;
-use crate::end::End;
+use super::Args;
 use crate::totals::Losses;
 use anyhow::Result;
 use relayfs::uapi::Info;
@@ -39,22 +38,27 @@ pub(super) struct Show {
     new: bool,
     records: u64,
     bytes: u64,
-    is_records: bool,
+    info: Info,
     losses: Losses,
     before: Vec<Info>,
 }
 
 impl Show {
-    pub(super) fn new(reader: &Reader<'_>, printer: Printer, buffers: &[Buffer]) -> Result<Self> {
-        let args = reader.args;
-        Self {
+    /// Of a channel that is as `info` says, and read from these buffers.
+    pub(super) fn new(
+        args: &Args,
+        info: Info,
+        printer: Printer,
+        buffers: &[Buffer],
+    ) -> Result<Self> {
+        let mut show = Self {
             printer,
             output: args.output,
             channel: args.channel.to_string_lossy().into_owned(),
             out: Vec::new(),
             present: Some(Present {
                 until: 0,
-                rest: reader.info.unread.bytes,
+                rest: info.unread.bytes,
                 last: if args.new { Some(0) } else { args.lines },
                 kept: VecDeque::new(),
                 records: 0,
@@ -63,31 +67,30 @@ impl Show {
             new: args.new,
             records: 0,
             bytes: 0,
-            is_records: reader.info.is_records(),
+            info,
             losses: Losses::default(),
             before: infos(buffers.iter())?,
+        };
+        if args.observe {
+            show.losses.observe(&show.before);
         }
-        .started(reader)
-    }
-
-    fn started(mut self, reader: &Reader<'_>) -> Result<Self> {
-        if reader.args.observe {
-            self.losses.observe(&self.before);
-        }
-        if self.output == Output::Json {
+        // A recording does not know.
+        let known = info.n_subbufs != 0;
+        if show.output == Output::Json {
+            let mode = if info.is_overwrite() {
+                "overwrite"
+            } else {
+                "no-overwrite"
+            };
             let line = Line::Start {
-                channel: &self.channel,
-                format: if self.is_records { "records" } else { "raw" },
-                mode: if reader.info.is_overwrite() {
-                    "overwrite"
-                } else {
-                    "no-overwrite"
-                },
+                channel: &show.channel,
+                format: if info.is_records() { "records" } else { "raw" },
+                mode: known.then_some(mode),
                 version: env!("CARGO_PKG_VERSION"),
             };
-            self.out = line.to_bytes()?;
+            show.out = line.to_bytes()?;
         }
-        Ok(self)
+        Ok(show)
     }
 
     /// All from before `until` is there now.
@@ -208,12 +211,12 @@ impl Show {
         Ok(())
     }
 
+    /// That was all. Whether something is missing.
     pub(super) fn end<'b>(
         mut self,
-        reader: &Reader<'_>,
         buffers: impl Iterator<Item = &'b Buffer>,
         late: u64,
-    ) -> Result<End> {
+    ) -> Result<bool> {
         self.caught_up()?;
         let after = infos(buffers)?;
         let mut produced = 0u64;
@@ -228,9 +231,13 @@ impl Show {
                         .saturating_sub(before.produced.records),
                 );
         }
+        if after.is_empty() {
+            self.losses.refused_in_gaps();
+        }
+        let is_records = self.info.is_records();
         if self.output == Output::Json {
             let line = Line::End {
-                records: self.is_records.then_some(self.records),
+                records: is_records.then_some(self.records),
                 bytes: self.bytes,
                 lost: self.losses.total(),
                 late,
@@ -239,14 +246,10 @@ impl Show {
             self.out.extend_from_slice(&line.to_bytes()?);
         }
         let flushed = self.flush();
-        let records = if self.is_records {
-            self.records
-        } else {
-            produced
-        };
-        say(&self.channel, &self.losses, records, &reader.info, late);
+        let records = if is_records { self.records } else { produced };
+        say(&self.channel, &self.losses, records, &self.info, late);
         flushed?;
-        Ok(reader.ended(self.losses.any()))
+        Ok(self.losses.any())
     }
 }
 

@@ -102,7 +102,8 @@ const PAGES: &[Page] = &[
                 "relay record net/rx -o /tmp/trace -w 60 --max-size 100M",
                 "A minute, or 100 MiB.",
             ),
-            ("babeltrace2 /tmp/trace", "Look at it."),
+            ("babeltrace2 /tmp/trace", "Look at it with babeltrace2, or"),
+            ("relay cat /tmp/trace/net/rx", "with relay."),
         ],
         status: &[LOST, INTERRUPTED],
         files: &[
