@@ -86,7 +86,7 @@ busy() {
 
 rmmod systrace 2>/dev/null
 rmmod klog 2>/dev/null
-plan 49
+plan 50
 
 check "no verb: usage" ends 2
 check "wrong option: usage" ends 2 cat --no-such-option x
@@ -125,7 +125,7 @@ check "the reader of the pipe goes away, and nothing is said of it" equal \
 pid=$!
 sleep 1
 check "another consumer is told" says "another reader consumes it" cat systrace
-ls /proc/$$/fd >/dev/null
+check "who resets, too" says "only consumer" reset systrace
 tries=0
 until grep -q '"type":"record"' "$t/follow" || [ $tries = 100 ]; do
 	work

@@ -4,7 +4,8 @@
 
 use crate::end::End;
 use crate::explain;
-use anyhow::Result;
+use anyhow::{bail, Result};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Makes everything that was written readable
@@ -40,8 +41,12 @@ pub(crate) fn flush(args: &Flush) -> Result<End> {
 
 pub(crate) fn reset(args: &Reset) -> Result<End> {
     let channel = explain::open(&args.channel)?;
-    channel
-        .reset()
-        .map_err(|error| explain::error(error, &args.channel))?;
+    match channel.reset() {
+        Err(error) if error.io_kind() == Some(ErrorKind::ResourceBusy) => bail!(
+            "{}: another reader is its only consumer; end that one",
+            args.channel.display()
+        ),
+        other => other.map_err(|error| explain::error(error, &args.channel))?,
+    }
     Ok(End::Complete)
 }

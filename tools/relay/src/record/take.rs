@@ -47,7 +47,8 @@ pub(super) struct Take {
     flushed: Instant,
 }
 
-/// How often sub-buffers that are not full are ended: a mapping shows them only then.
+/// How often new CPUs are looked for, and sub-buffers that are not full are ended: a mapping shows them
+/// only then.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// The name of a channel below DIR.
@@ -222,6 +223,10 @@ impl Take {
 
     /// Records what there is. Whether there was anything.
     pub(super) fn some(&mut self, stop: &dyn Fn() -> bool) -> Result<bool> {
+        // Also when there is always more.
+        if self.looked.elapsed() >= FLUSH {
+            self.look_for_cpus()?;
+        }
         let mut any = false;
         for at in 0..self.buffers.len() {
             let rest = self.max_size.saturating_sub(self.bytes());
@@ -251,9 +256,6 @@ impl Take {
     /// Waits for more.
     pub(super) fn wait(&mut self, time: Duration) -> Result<()> {
         self.poller.wait(&self.buffers, Some(time))?;
-        if self.looked.elapsed() >= FLUSH {
-            self.look_for_cpus()?;
-        }
         if self.flushed.elapsed() >= FLUSH {
             self.flushed = Instant::now();
             for taken in &self.channels {
