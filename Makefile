@@ -4,7 +4,8 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= stock
-MANDIR ?= /usr/local/share/man
+PREFIX ?= /usr/local
+MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= /usr/lib/systemd/system
 ARGS ?=
 CPUS ?= 1 4
@@ -14,22 +15,29 @@ JOBS := $(shell nproc)
 ROOT := $(CURDIR)
 
 .DEFAULT_GOAL := all
-.PHONY: help all modules install clean demo test soak fuzz miri check bench
+.PHONY: help all modules tools install clean demo test soak fuzz miri check bench
 
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
 ## relayfs: make TARGET
-##   all          build the module and the samples for KDIR (default: the running kernel)
-##   install      install them into /lib/modules, the manual page into MANDIR, and a unit that mounts
-##                relayfs at boot into UNITDIR (after `all`, as root)
-all: modules
+##   all          build the module and the samples for KDIR (default: the running kernel), and the
+##                command relay with the host's cargo, if there is one
+##   install      install them into /lib/modules and PREFIX, manual pages into MANDIR, and a unit that
+##                mounts relayfs at boot into UNITDIR (after `all`, as root)
+all: modules tools
 
 modules:
 	$(MAKE) -C $(KDIR) M=$(ROOT) -j$(JOBS) modules
 
+# With the host's cargo, for this machine. Without one there is only the module.
+tools:
+	@command -v cargo >/dev/null || { echo "no cargo on this host: the command relay is left out"; exit 0; }; \
+		cd tools && cargo build --release --locked
+
 install:
 	$(MAKE) -C $(KDIR) M=$(ROOT) modules_install
+	@tools/install "$(DESTDIR)" "$(PREFIX)" "$(MANDIR)"
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 Documentation/man/relayfs.5
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/sys-kernel-relay.mount
 
