@@ -183,6 +183,17 @@ impl Buffer {
         self.with_current(|store| store.ring().written_pos())
     }
 
+    /// All before this position can be read, as far as it is still there, or is read after a switch. Any
+    /// context but NMI.
+    pub(crate) fn settled_pos(&self) -> u64 {
+        self.with_current(|store| store.ring().settled_pos())
+    }
+
+    /// When a sub-buffer was begun or delivered last, by the ring's clock. Any context but NMI.
+    pub(crate) fn last_turn(&self) -> u64 {
+        self.with_current(|store| store.ring().last_turn())
+    }
+
     /// Whether a record that does not fit the current sub-buffer would be refused. Any context but NMI.
     pub(crate) fn has_no_room(&self) -> bool {
         self.with_current(|store| store.ring().has_no_room())
@@ -223,6 +234,9 @@ impl Buffer {
     /// mapped it.
     pub(crate) fn tick(&self) -> bool {
         let mapped = self.with_current(Store::is_mapped) || self.has_page();
-        self.bell.tick(|from| self.has_data_after(from)) | mapped
+        let waiting = self.bell.tick(|from| self.has_data_after(from));
+        // Who wants signals is between two wishes for a moment.
+        let asyncs = self.bell.hub().asyncs.load(Ordering::Relaxed) != 0;
+        waiting | asyncs | mapped
     }
 }

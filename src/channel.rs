@@ -12,7 +12,7 @@ use crate::percpu::{online_cpus, possible_cpus, PerCpu};
 use crate::reader::{claims::Claims, Merge};
 use crate::vfs;
 use crate::wake::WaitQueue;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel::bindings;
 use kernel::cpu::nr_cpu_ids;
 use kernel::prelude::*;
@@ -64,6 +64,8 @@ pub(crate) struct Hub {
     /// The lowest watermark of a descriptor, in bytes. Changed with `readers` locked.
     fine: AtomicU64,
     closed: AtomicBool,
+    /// Descriptors that want a signal when there is something to read.
+    pub(crate) asyncs: AtomicU32,
 }
 
 /// What a channel knows of its descriptors.
@@ -194,6 +196,7 @@ impl Channel {
                 resizer <- Resizer::new(config.limits),
                 fine: AtomicU64::new(u64::MAX),
                 closed: AtomicBool::new(false),
+                asyncs: AtomicU32::new(0),
             }),
             GFP_KERNEL,
         )?;

@@ -2,17 +2,20 @@
 /* Inline C that Rust cannot call, wrapped; alphabetical. */
 
 #include <linux/cpumask.h>
+#include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/irq_work.h>
 #include <linux/irqflags.h>
 #include <linux/namei.h>
 #include <linux/nodemask.h>
 #include <linux/percpu.h>
+#include <linux/pipe_fs_i.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/spinlock.h>
+#include <linux/splice.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
 #include <linux/topology.h>
@@ -116,6 +119,33 @@ bool relayfs_helper_node_online(unsigned int node)
 	return node < MAX_NUMNODES && node_online(node);
 }
 
+/* Gives @page, which is the caller's, to a pipe that is locked; also if that fails. */
+int relayfs_helper_pipe_add(struct pipe_inode_info *pipe, struct page *page, unsigned int len)
+{
+	struct pipe_buffer buf = { .ops = &nosteal_pipe_buf_ops, .page = page, .len = len };
+
+	return add_to_pipe(pipe, &buf);
+}
+
+bool relayfs_helper_pipe_has_readers(struct pipe_inode_info *pipe)
+{
+	return READ_ONCE(pipe->readers);
+}
+
+/* In pages; exact if the pipe is locked. */
+unsigned int relayfs_helper_pipe_room(struct pipe_inode_info *pipe)
+{
+	unsigned int used = pipe_buf_usage(pipe);
+
+	return used < pipe->max_usage ? pipe->max_usage - used : 0;
+}
+
+/* Those who wait for room. */
+struct wait_queue_head *relayfs_helper_pipe_writers(struct pipe_inode_info *pipe)
+{
+	return &pipe->wr_wait;
+}
+
 void *relayfs_helper_per_cpu_ptr(unsigned long slots, unsigned int cpu)
 {
 	return per_cpu_ptr((void __percpu *)slots, cpu);
@@ -144,6 +174,17 @@ void relayfs_helper_raw_spin_lock_init(raw_spinlock_t *lock)
 void relayfs_helper_raw_spin_unlock(raw_spinlock_t *lock)
 {
 	raw_spin_unlock(lock);
+}
+
+/* The time of the last change, of contents and of attributes; not back. */
+void relayfs_helper_set_mtime(struct inode *inode, s64 ns)
+{
+	struct timespec64 now = ns_to_timespec64(ns), before = inode_get_mtime(inode);
+
+	if (timespec64_compare(&before, &now) < 0) {
+		inode_set_mtime_to_ts(inode, now);
+		inode_set_ctime_to_ts(inode, now);
+	}
 }
 
 void relayfs_helper_synchronize_rcu_tasks(void)

@@ -22,6 +22,7 @@ mod merge;
 mod observer;
 pub(crate) mod poll;
 mod position;
+mod sigio;
 pub(crate) mod waiting;
 mod walk;
 

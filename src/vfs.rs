@@ -5,7 +5,7 @@
 //! * [`context`]: mount options, as data. * [`superblock`]: the one superblock all mounts show.
 //! * [`inode`]: directories and files, who owns them. * [`tree`]: a channel's files come and go.
 //! * [`own`]: clients' directories and files come and go. * [`client`]: what is done with those files.
-//! * [`file`]: open, read, poll. * [`ioctl`]: ioctls. * [`mmap`]: mappings.
+//! * [`file`]: open, read, poll. * [`splice`]: to pipes. * [`ioctl`]: ioctls. * [`mmap`]: mappings.
 //! * [`info`]: the counters as text. * [`foreign`]: a channel's data in other file systems.
 //! * [`metadata`]: how packets are to be read. * [`channels`]: all channels as text.
 
@@ -20,6 +20,7 @@ mod ioctl;
 mod metadata;
 mod mmap;
 mod own;
+mod splice;
 mod superblock;
 mod tree;
 

@@ -12,14 +12,19 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::pin::Pin;
 use kernel::bindings;
+use kernel::ffi::c_void;
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
+/// Jiffies that do not pass.
+pub(crate) const FOREVER: usize = usize::MAX >> 1;
+
 /// Sleeping readers.
 ///
-/// When it is dropped it is empty: pollers go with their file and sleepers with their system call,
-/// and both hold a reference to what contains the queue.
+/// When it is dropped it is empty: pollers and watchers go with their file and sleepers with their
+/// system call, and all hold a reference to what contains the queue.
 #[pin_data]
+#[repr(transparent)]
 pub(crate) struct WaitQueue {
     #[pin]
     head: Opaque<bindings::wait_queue_head>,
@@ -46,6 +51,16 @@ impl WaitQueue {
         })
     }
 
+    /// A queue of the kernel's.
+    ///
+    /// # Safety
+    ///
+    /// `head` must be initialised and live as long as the result.
+    pub(crate) unsafe fn from_raw<'a>(head: *mut bindings::wait_queue_head) -> &'a Self {
+        // SAFETY: As the caller promises; it is nothing else.
+        unsafe { &*head.cast() }
+    }
+
     /// Whether somebody is queued; a full barrier comes before the look.
     pub(crate) fn has_sleeper(&self) -> bool {
         // ORDERING: queue:A
@@ -66,29 +81,59 @@ impl WaitQueue {
         };
     }
 
+    /// Has `watcher` told each time the queue is woken.
+    ///
+    /// # Safety
+    ///
+    /// It must be taken off, by [`unwatch()`](Self::unwatch), before it goes, and be on no queue.
+    pub(crate) unsafe fn watch<T: OnSignal>(&self, watcher: &Watcher<T>) {
+        // SAFETY: As the caller promises; both are initialised.
+        unsafe { bindings::add_wait_queue(self.head.get(), watcher.entry.get()) };
+    }
+
+    /// Takes off `watcher`, which must be on this queue. What it was told of is done then. Process context.
+    pub(crate) fn unwatch<T: OnSignal>(&self, watcher: &Watcher<T>) {
+        // SAFETY: Both are initialised.
+        unsafe { bindings::remove_wait_queue(self.head.get(), watcher.entry.get()) };
+        watcher.signal.sync();
+    }
+
     /// Sleeps until `ready()`, which is called in a state in which it must not sleep: with `false`
-    /// first and when woken, with `true` each time so many jiffies have passed.
-    pub(crate) fn wait_killable(&self, interval: usize, ready: impl FnMut(bool) -> bool) -> Result {
+    /// first and when woken, with `true` each time `interval()` jiffies have passed. If that is another when
+    /// it is woken, they are counted anew.
+    pub(crate) fn wait_killable(
+        &self,
+        interval: impl Fn() -> usize,
+        ready: impl FnMut(bool) -> bool,
+    ) -> Result {
         self.wait(bindings::TASK_KILLABLE, interval, ready)
     }
 
     /// Sleeps until `over()`, whatever happens. `over` is called in a state in which it must not sleep.
     pub(crate) fn wait_all_over(&self, mut over: impl FnMut() -> bool) {
         // Cannot fail: the state heeds no signals.
-        let _ = self.wait(bindings::TASK_UNINTERRUPTIBLE, usize::MAX >> 1, |_| over());
+        let _ = self.wait(bindings::TASK_UNINTERRUPTIBLE, || FOREVER, |_| over());
     }
 
-    /// As [`WaitQueue::wait_killable`], but any signal ends it.
+    /// As [`WaitQueue::wait_killable`], but any signal ends it, and the task may be frozen: so it must
+    /// hold no lock.
     pub(crate) fn wait_interruptible(
         &self,
-        interval: usize,
+        interval: impl Fn() -> usize,
         ready: impl FnMut(bool) -> bool,
     ) -> Result {
-        self.wait(bindings::TASK_INTERRUPTIBLE, interval, ready)
+        let state = bindings::TASK_INTERRUPTIBLE | bindings::TASK_FREEZABLE;
+        self.wait(state, interval, ready)
     }
 
-    fn wait(&self, state: u32, interval: usize, mut ready: impl FnMut(bool) -> bool) -> Result {
-        let mut left = interval as isize;
+    fn wait(
+        &self,
+        state: u32,
+        interval: impl Fn() -> usize,
+        mut ready: impl FnMut(bool) -> bool,
+    ) -> Result {
+        let mut of = interval();
+        let mut left = of as isize;
         let mut entry = MaybeUninit::<bindings::wait_queue_entry>::zeroed();
         let entry = entry.as_mut_ptr();
         // SAFETY: `entry` lives on this stack until `finish_wait()` has taken it off the queue.
@@ -104,8 +149,10 @@ impl WaitQueue {
             if interrupted != 0 {
                 break Err(ERESTARTSYS);
             }
-            if left == 0 {
-                left = interval as isize;
+            let now = interval();
+            if left == 0 || now != of {
+                of = now;
+                left = of as isize;
             }
             // SAFETY: Process context, no lock held.
             left = unsafe { bindings::schedule_timeout(left) };
@@ -212,5 +259,60 @@ impl<T: OnSignal> Signal<T> {
 impl<T: OnSignal> PinnedDrop for Signal<T> {
     fn drop(self: Pin<&mut Self>) {
         self.sync();
+    }
+}
+
+/// A place in a wait queue whose owner is told, in hard-irq context, that it was woken.
+#[pin_data]
+pub(crate) struct Watcher<T: OnSignal> {
+    #[pin]
+    entry: Opaque<bindings::wait_queue_entry>,
+    #[pin]
+    signal: Signal<T>,
+}
+
+// SAFETY: The entry is used with its queue locked.
+unsafe impl<T: OnSignal> Send for Watcher<T> {}
+// SAFETY: As above.
+unsafe impl<T: OnSignal> Sync for Watcher<T> {}
+
+impl<T: OnSignal> Watcher<T> {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            entry <- Opaque::ffi_init(|entry: *mut bindings::wait_queue_entry| {
+                // SAFETY: `entry` is valid for writes; all of it may be zero but the function.
+                unsafe {
+                    entry.write(core::mem::zeroed());
+                    (*entry).func = Some(Self::woken);
+                }
+            }),
+            signal <- Signal::new(),
+        })
+    }
+
+    /// As [`Signal::set_owner`].
+    ///
+    /// # Safety
+    ///
+    /// The same, and before it is on a queue.
+    pub(crate) unsafe fn set_owner(&self, owner: *const T) {
+        // SAFETY: As the caller promises.
+        unsafe { self.signal.set_owner(owner) };
+    }
+
+    /// # Safety
+    ///
+    /// `entry` must be the field of a live watcher that has an owner.
+    unsafe extern "C" fn woken(
+        entry: *mut bindings::wait_queue_entry,
+        _mode: u32,
+        _flags: i32,
+        _key: *mut c_void,
+    ) -> i32 {
+        // SAFETY: `entry` is the field of a live `Watcher`.
+        let this = unsafe { kernel::container_of!(Opaque::cast_from(entry), Self, entry) };
+        // SAFETY: As above.
+        unsafe { (*this).signal.raise() };
+        0
     }
 }

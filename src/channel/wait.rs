@@ -95,9 +95,9 @@ impl Channel {
             };
             let room = &waiter.0.hub().room;
             signalled = if patience.any_signal {
-                room.wait_interruptible(interval, again)
+                room.wait_interruptible(|| interval, again)
             } else {
-                room.wait_killable(interval, again)
+                room.wait_killable(|| interval, again)
             };
         }
         result.map_err(|cause| match signalled {

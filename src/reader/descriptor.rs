@@ -5,6 +5,7 @@
 
 use super::claims::Scope;
 use super::observer::Observer;
+use super::sigio::Sigio;
 use super::waiting::Wait;
 use super::{Outcome, Position, View};
 use crate::bindings as local;
@@ -40,6 +41,8 @@ pub(crate) struct Descriptor {
     pub(super) flush_interval: AtomicU32,
     /// The client was told that it is open.
     announced: bool,
+    /// What `O_ASYNC` asks for.
+    pub(super) sigio: SetOnce<Pin<KBox<Sigio>>>,
 }
 
 impl Descriptor {
@@ -89,6 +92,7 @@ impl Descriptor {
             watermark: AtomicU64::new(0),
             flush_interval: AtomicU32::new(0),
             announced: false,
+            sigio: SetOnce::new(),
         };
         Ok(KBox::new(descriptor, GFP_KERNEL)?)
     }
@@ -275,7 +279,7 @@ impl Descriptor {
     }
 
     /// How many bytes, at most `most`, there are to read.
-    pub(super) fn available(&self, most: u64) -> u64 {
+    pub(crate) fn available(&self, most: u64) -> u64 {
         let mut sum = 0u64;
         self.any_position(|buffer, at| {
             sum = sum.wrapping_add(buffer.available(at, most.wrapping_sub(sum)));
@@ -287,6 +291,9 @@ impl Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
+        if let Some(sigio) = self.sigio.as_ref() {
+            sigio.stop(self.queue());
+        }
         let hub = self.channel.hub();
         let mut readers = hub.readers.lock();
         if !self.in_kernel {

@@ -36,6 +36,18 @@ impl Wait {
 }
 
 impl Descriptor {
+    /// Waits until a read would find something, which may be the end.
+    pub(crate) fn wait(&self, wait: Wait) -> Result {
+        self.wait_until(wait, || {
+            Ok(if self.is_readable() {
+                Outcome::Copied(0)
+            } else {
+                Outcome::Nothing
+            })
+        })?;
+        Ok(())
+    }
+
     /// Calls `attempt` until it finds something, which may be the end.
     pub(super) fn wait_until(
         &self,
@@ -60,7 +72,7 @@ impl Descriptor {
                     }
                 }
             }
-            let interval = msecs_to_jiffies(self.flush_interval());
+            let interval = || msecs_to_jiffies(self.flush_interval());
             let mut hidden = false;
             let ready = |expired| {
                 hidden = expired && self.any(Buffer::holds_back);
@@ -105,12 +117,12 @@ impl Descriptor {
         sum
     }
 
-    /// Wants to be woken when the watermark is reached: counted from what is written, if what was
+    /// Wants to be woken when the watermark is reached: counted from what can be read, if what was
     /// read does not matter.
-    pub(super) fn wish(&self, from_written: bool) {
+    pub(super) fn wish(&self, from_readable: bool) {
         self.any_position(|buffer, at| {
-            let from = if from_written {
-                buffer.written_pos()
+            let from = if from_readable {
+                buffer.settled_pos()
             } else {
                 buffer.pos_of(at)
             };
@@ -141,7 +153,9 @@ impl Descriptor {
             return Err(EINVAL);
         }
         self.flush_interval.store(ms, Ordering::Relaxed);
+        // Who waits with this descriptor counts anew; who wants signals does not do so itself.
         self.queue().wake_all();
+        self.channel().ticker.arm(self.flush_interval());
         Ok(())
     }
 

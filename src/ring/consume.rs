@@ -180,6 +180,35 @@ impl<R: Rmw> Ring<R> {
             && pos == self.geo.start(current).wrapping_add(bytes)
     }
 
+    /// All before this position can be read, as far as it is still there: that of the writers, unless
+    /// one of them is not done, or readers are given whole sub-buffers only.
+    pub(crate) fn settled_pos(&self) -> u64 {
+        let seq = self.head().deliver.seq.load(Ordering::Acquire);
+        let start = self.geo.start(seq);
+        if self.whole_only {
+            return start;
+        }
+        match self.committed(self.subbuf(seq), seq) {
+            Some((bytes, _)) if self.pos(Ordering::Acquire) == start.wrapping_add(bytes) => {
+                start.wrapping_add(bytes)
+            }
+            _ => start,
+        }
+    }
+
+    /// When a sub-buffer was begun or delivered last, by the ring's clock; 0 if none was.
+    pub(crate) fn last_turn(&self) -> u64 {
+        let delivered = self.head().deliver.seq.load(Ordering::Acquire);
+        let current = self.geo.seq(self.pos(Ordering::Acquire));
+        // A slot that is not in use yet shows an earlier time.
+        let begin = self.subbuf(current).begin.load(Ordering::Relaxed);
+        let end = self
+            .subbuf(delivered.wrapping_sub(1))
+            .end
+            .load(Ordering::Relaxed);
+        begin.max(end)
+    }
+
     /// Where readers of a whole sub-buffer with data up to `data_len` have read all of it.
     fn run_end(&self, data_len: u64) -> u64 {
         if self.reserves.end != 0 {

@@ -3,7 +3,7 @@
 //! Open files: the kernel's operations, converted; what they do is in `reader/descriptor.rs`.
 
 use super::inode::{self, Node};
-use super::{channels, foreign, info, ioctl, metadata, mmap, StaticOps};
+use super::{channels, foreign, info, ioctl, metadata, mmap, splice, StaticOps};
 use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::Channel;
@@ -38,6 +38,9 @@ pub(super) const fn data_operations(open: Open, mmap: Option<Mmap>) -> bindings:
             release: Some(release),
             read_iter: Some(read_iter),
             poll: Some(poll),
+            llseek: Some(llseek),
+            splice_read: Some(splice::splice_read),
+            fasync: Some(fasync),
             unlocked_ioctl: Some(ioctl::ioctl),
             // The structures are the same for 32-bit programs, and arguments are pointers.
             #[cfg(CONFIG_COMPAT)]
@@ -135,8 +138,11 @@ pub(crate) unsafe fn begin(
         descriptor.announce(file)?;
         (*file).f_mode |= local::RELAYFS_FMODE_NOWAIT;
         (*file).private_data = KBox::into_raw(descriptor).cast();
-        to_result(bindings::stream_open(inode, file))
+        to_result(bindings::stream_open(inode, file))?;
+        // Only for sendfile(2), which takes nothing else; there is no seeking.
+        (*file).f_mode |= local::RELAYFS_FMODE_LSEEK;
     }
+    Ok(())
 }
 
 /// # Safety
@@ -244,5 +250,23 @@ unsafe extern "C" fn poll(
                 && takes_writes(descriptor),
         };
         descriptor.poll(file, table, wants)
+    }
+}
+
+/// # Safety
+///
+/// As the kernel calls it.
+unsafe extern "C" fn llseek(_file: *mut bindings::file, _offset: i64, _whence: i32) -> i64 {
+    ESPIPE.to_errno().into()
+}
+
+/// # Safety
+///
+/// As the kernel calls it: an open file of ours.
+unsafe extern "C" fn fasync(fd: i32, file: *mut bindings::file, on: i32) -> i32 {
+    // SAFETY: As the caller promises.
+    match unsafe { descriptor(file).fasync(fd, file, on != 0) } {
+        Ok(changed) => changed.into(),
+        Err(error) => error.to_errno(),
     }
 }

@@ -8,8 +8,10 @@
 
 use super::client::ClientFile;
 use super::{context::OPTIONS, file, StaticOps};
+use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::{config::Config, Channel};
+use crate::ring::Clock;
 use core::mem::MaybeUninit;
 use kernel::bindings;
 use kernel::prelude::*;
@@ -79,6 +81,44 @@ impl Node {
     pub(super) fn directory(kind: Kind) -> Self {
         Self::Directory(kind)
     }
+
+    /// The type of its inode. Data are streams, as in a pipe: of a regular file the kernel and programs
+    /// think that its size says when it ends, and that a short read is one to go on with.
+    fn file_type(&self) -> u16 {
+        match self {
+            Self::Directory(_) => S_IFDIR,
+            Self::Whole(_) | Self::Buffer(..) => S_IFIFO,
+            Self::Info(_) | Self::Metadata(_) | Self::Channels | Self::Client(_) => S_IFREG,
+        }
+    }
+
+    /// The channel whose data it gives.
+    fn data_of(&self) -> Option<&Channel> {
+        match self {
+            Self::Whole(channel) | Self::Buffer(channel, _) => Some(channel),
+            _ => None,
+        }
+    }
+
+    /// When data was last delivered, as far as that is known: with the monotonic clock, when a sub-buffer
+    /// was begun or ended. In ns of that; 0: not known.
+    fn last_delivery(&self) -> u64 {
+        let Some(channel) = self.data_of() else {
+            return 0;
+        };
+        if channel.config().shape.spec.clock() != Clock::Mono {
+            return 0;
+        }
+        match self {
+            Self::Buffer(_, buffer) => buffer.last_turn(),
+            _ => channel
+                .buffers()
+                .iter()
+                .map(|buffer| buffer.last_turn())
+                .max()
+                .unwrap_or(0),
+        }
+    }
 }
 
 /// Whose an inode is; `None`: as the mount says.
@@ -136,6 +176,7 @@ const INHERIT_GID: u32 = 4;
 const S_IFMT: u16 = 0o170000;
 const S_IFDIR: u16 = 0o040000;
 const S_IFREG: u16 = 0o100000;
+const S_IFIFO: u16 = 0o010000;
 
 /// Makes an inode.
 ///
@@ -148,6 +189,7 @@ pub(super) unsafe fn new(
     owner: Owner,
 ) -> Result<*mut bindings::inode> {
     let directory = matches!(node, Node::Directory(_));
+    let file_type = node.file_type();
     let fops = file::operations(&node);
     let private = match &node {
         Node::Client(file) => file.data(),
@@ -170,7 +212,7 @@ pub(super) unsafe fn new(
     unsafe {
         (*inode).i_ino = bindings::get_next_ino().into();
         bindings::simple_inode_init_ts(inode);
-        (*inode).i_mode = if directory { S_IFDIR } else { S_IFREG } | owner.mode.unwrap_or(0);
+        (*inode).i_mode = file_type | owner.mode.unwrap_or(0);
         (*inode).i_uid.val = owner.uid.unwrap_or(0);
         (*inode).i_gid.val = owner.gid.unwrap_or(0);
         (*inode).i_generation = inherit;
@@ -359,8 +401,20 @@ unsafe extern "C" fn getattr(
 ) -> i32 {
     // SAFETY: As the caller promises.
     unsafe {
-        follow_mount((*(*path).dentry).d_inode);
-        bindings::simple_getattr(idmap, path, stat, mask, flags)
+        let inode = (*(*path).dentry).d_inode;
+        let node = node(inode);
+        follow_mount(inode);
+        let last = node.last_delivery();
+        if last != 0 {
+            let real = local::relayfs_helper_mono_to_real(last as i64);
+            local::relayfs_helper_set_mtime(inode, real);
+        }
+        let result = bindings::simple_getattr(idmap, path, stat, mask, flags);
+        if let Some(channel) = node.data_of() {
+            // Reads of so much are always long enough.
+            (*stat).blksize = channel.shape().spec.geo().subbuf_size() as u32;
+        }
+        result
     }
 }
 
@@ -377,12 +431,9 @@ unsafe extern "C" fn setattr(
     // SAFETY: As the caller promises.
     unsafe {
         if (*attr).ia_valid & bindings::ATTR_SIZE != 0 {
-            // As with a pipe, where a shell redirects output to it.
-            let ignored = match node((*dentry).d_inode) {
-                Node::Whole(channel) => channel.config().writable(),
-                Node::Client(_) => true,
-                _ => false,
-            };
+            // As with a pipe, where a shell redirects output to it. Of data, which are no regular files, the
+            // kernel does not even ask.
+            let ignored = matches!(node((*dentry).d_inode), Node::Client(_));
             if (*attr).ia_valid & bindings::ATTR_OPEN != 0 && ignored {
                 return 0;
             }

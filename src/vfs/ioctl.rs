@@ -61,6 +61,9 @@ fn get_info(descriptor: &Descriptor, arg: UserPtr) -> Result {
     writer.write_slice(bytes)
 }
 
+/// The system's own: how many bytes there are to read.
+const FIONREAD: u32 = 0x541b;
+
 fn run(descriptor: &Descriptor, cmd: u32, arg: UserPtr) -> Result {
     let read = |len| UserSlice::new(arg, len).reader();
     match cmd {
@@ -74,6 +77,12 @@ fn run(descriptor: &Descriptor, cmd: u32, arg: UserPtr) -> Result {
         }
         SET_WATERMARK => descriptor.set_watermark(read(8).read::<u64>()?),
         SET_FLUSH_INTERVAL => descriptor.set_flush_interval(read(4).read::<u32>()?),
+        FIONREAD => {
+            let bytes = descriptor.available(i32::MAX as u64) as i32;
+            UserSlice::new(arg, size_of_val(&bytes))
+                .writer()
+                .write(&bytes)
+        }
         FLUSH => UserSlice::new(arg, 8).writer().write(&descriptor.flush()),
         RESET => descriptor.reset(),
         CONSUME => descriptor.consume_to(read(8).read::<u64>()?),
@@ -88,7 +97,7 @@ fn run(descriptor: &Descriptor, cmd: u32, arg: UserPtr) -> Result {
 pub(super) unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: u32, arg: usize) -> c_long {
     // SAFETY: As the caller promises.
     let descriptor = unsafe { file::descriptor(file) };
-    if _IOC_TYPE(cmd) != MAGIC {
+    if _IOC_TYPE(cmd) != MAGIC && cmd != FIONREAD {
         // SAFETY: As the caller promises.
         return unsafe { descriptor.channel().hub().callbacks.ioctl(file, cmd, arg) };
     }

@@ -247,11 +247,11 @@ TEST_F(open, modes_and_owners)
 
 	ASSERT_GE(id, 0);
 	ASSERT_EQ(stat(MOUNT "/owned", &st), 0);
-	EXPECT_EQ(st.st_mode, (mode_t)(S_IFREG | 0440));
+	EXPECT_EQ(st.st_mode, (mode_t)(S_IFIFO | 0440));
 	EXPECT_EQ(st.st_uid, 12u);
 	EXPECT_EQ(st.st_gid, 34u);
 	ASSERT_EQ(stat(MOUNT "/owned.d/cpu0", &st), 0);
-	EXPECT_EQ(st.st_mode, (mode_t)(S_IFREG | 0440));
+	EXPECT_EQ(st.st_mode, (mode_t)(S_IFIFO | 0440));
 	ASSERT_EQ(stat(MOUNT "/owned.d", &st), 0);
 	EXPECT_EQ(st.st_mode, (mode_t)(S_IFDIR | 0550));
 	EXPECT_EQ(st.st_gid, 34u);
@@ -259,7 +259,7 @@ TEST_F(open, modes_and_owners)
 
 	id = chan_open(self->dev, "plain", 0, 0, 0);
 	ASSERT_EQ(stat(MOUNT "/plain", &st), 0);
-	EXPECT_EQ(st.st_mode, (mode_t)(S_IFREG | 0400));
+	EXPECT_EQ(st.st_mode, (mode_t)(S_IFIFO | 0400));
 	EXPECT_EQ(chan_close(self->dev, id), 0);
 }
 
