@@ -6,11 +6,13 @@ a channel, in records of other lengths, and fio reads that and verifies block by
 doubled or elsewhere does not pass.
 """
 
+import mmap
 import os
+import struct
 import threading
 
 from channel import Channel, Writer
-from tap import Wrong, expect, expect_true, output, start, test
+from tap import Wrong, expect, expect_true, finish, output, start, test
 
 SIZE = 512 * 1024
 BLOCK = 4096
@@ -97,6 +99,21 @@ def fio_notices():
     records[300:302] = records[301:299:-1]
     status, text, _ = verified("sync", records)
     expect((status, "verify" in text), (1, True), "fio")
+
+
+@test
+def fio_mmap():
+    """fio verifies a CPU's buffer that it has mapped"""
+    with Channel(subbuf_size=65536, n_subbufs=8) as channel:
+        with open(channel.cpu(0), "rb") as file:
+            with mmap.mmap(file.fileno(), mmap.PAGESIZE, prot=mmap.PROT_READ) as head:
+                [offset] = struct.unpack_from("Q", head, 8)
+        Writer(channel, cut(blocks(offset), BLOCK), close=False).check()
+        # What is before the data it cannot know, and is to say so.
+        child = reader(channel.cpu(0), "mmap", "--continue_on_error=verify", size=offset + SIZE)
+        text = finish(child).decode()
+        expect_true(f"total={(offset + SIZE) // BLOCK}," in text, text)
+        expect_true(f"errors    : total={offset // BLOCK}," in text, text)
 
 
 @test

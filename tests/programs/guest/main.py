@@ -5,6 +5,7 @@ main.py [NAME...]: only the tests with one of these in the name of their functio
 """
 
 import fio  # noqa: F401  pylint: disable=unused-import
+import pipes  # noqa: F401  pylint: disable=unused-import
 import python  # noqa: F401  pylint: disable=unused-import
 import readers  # noqa: F401  pylint: disable=unused-import
 import shell  # noqa: F401  pylint: disable=unused-import
