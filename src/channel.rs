@@ -66,6 +66,8 @@ pub(crate) struct Hub {
     closed: AtomicBool,
     /// Descriptors that want a signal when there is something to read.
     pub(crate) asyncs: AtomicU32,
+    /// How often readers of the whole channel were given something older than what they had got.
+    pub(crate) late: AtomicU64,
 }
 
 /// What a channel knows of its descriptors.
@@ -197,6 +199,7 @@ impl Channel {
                 fine: AtomicU64::new(u64::MAX),
                 closed: AtomicBool::new(false),
                 asyncs: AtomicU32::new(0),
+                late: AtomicU64::new(0),
             }),
             GFP_KERNEL,
         )?;

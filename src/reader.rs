@@ -8,6 +8,7 @@
 
 use crate::buffer::Buffer;
 use crate::channel::Channel;
+use crate::ring::{Cursor, Owner, Ring};
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
 use kernel::sync::Mutex;
@@ -16,17 +17,19 @@ pub(crate) mod claims;
 mod control;
 pub(crate) mod descriptor;
 mod follow;
+mod heap;
 pub(crate) mod inside;
 mod last;
 mod merge;
 mod observer;
+mod packets;
 pub(crate) mod poll;
 mod position;
 mod sigio;
 pub(crate) mod waiting;
 mod walk;
 
-pub(crate) use merge::Merge;
+pub(crate) use merge::{Manner, Merge};
 use observer::Observer;
 pub(crate) use position::{Place, Position};
 
@@ -80,6 +83,7 @@ impl Buffer {
     ) -> Result<Outcome> {
         let _guest = self.be_guest();
         let mut store = self.enter(place);
+        place.cursor.parts = false;
         let (mut copied, mut error) = (0usize, None);
         while !to.is_empty() {
             let inside = store.ring().mid_run(&place.cursor);
@@ -87,12 +91,18 @@ impl Buffer {
                 break;
             }
             let (ring, c) = (store.ring(), &mut place.cursor);
-            if ring.is_records() && ring.left_in_packet(c) > to.len() as u64 {
-                if !inside {
-                    ring.detach(c);
+            if ring.is_records() && !inside {
+                match begin_packet(ring, c, to) {
+                    Ok(n) => copied = copied.wrapping_add(n),
+                    Err(reason) => {
+                        ring.detach(c);
+                        error = Some(reason);
+                        break;
+                    }
                 }
-                error = Some(EMSGSIZE);
-                break;
+                if !ring.mid_run(c) {
+                    continue;
+                }
             }
             let bytes = ring.peek(c);
             let wanted = bytes.len().min(to.len());
@@ -115,4 +125,21 @@ impl Buffer {
             (n, _) => Ok(Outcome::Copied(n)),
         }
     }
+}
+
+/// Begins to copy the packet a cursor has come to: what must stand before the events if somebody has taken
+/// the first of them. How many bytes that was.
+fn begin_packet(ring: &Ring<Owner>, c: &mut Cursor, to: &mut IovIterDest<'_>) -> Result<usize> {
+    let Some(header) = ring.header_of_rest(c) else {
+        let fits = ring.left_in_packet(c) <= to.len() as u64;
+        return if fits { Ok(0) } else { Err(EMSGSIZE) };
+    };
+    let len = (header.len() as u64).wrapping_add(ring.left_in_packet(c));
+    if len > to.len() as u64 {
+        return Err(EMSGSIZE);
+    }
+    if !packets::copy_all(to, &[&header]) {
+        return Err(EFAULT);
+    }
+    Ok(header.len())
 }

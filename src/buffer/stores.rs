@@ -96,11 +96,15 @@ impl Stores {
         }
     }
 
-    fn has_data_after(&self, pos: u64) -> bool {
-        let current = || self.current.ring().has_data_after(pos);
+    /// `parts`: also if it is a part of a sub-buffer of which readers get all or nothing.
+    fn has_data_after(&self, pos: u64, parts: bool) -> bool {
+        let has = |store: &Store| {
+            let ring = store.ring();
+            ring.has_after(pos, parts || !ring.is_whole_only())
+        };
         match &self.old {
-            Some(old) => old.store.ring().has_data_after(pos) || (old.complete && current()),
-            None => current(),
+            Some(old) => has(&old.store) || (old.complete && has(&self.current)),
+            None => has(&self.current),
         }
     }
 }
@@ -184,6 +188,11 @@ impl Buffer {
         })
     }
 
+    /// Whether `store` is what is written to.
+    pub(crate) fn is_current(&self, store: &Store) -> bool {
+        self.with_current(|current| core::ptr::eq(current, store))
+    }
+
     fn look(&self) -> Look {
         self.stores.with(|stores| Look {
             current: stores.current.clone(),
@@ -206,7 +215,12 @@ impl Buffer {
 
     /// Whether there seems to be something to read from position `pos` on. Any context but NMI.
     pub(crate) fn has_data_after(&self, pos: u64) -> bool {
-        self.stores.with(|stores| stores.has_data_after(pos))
+        self.stores.with(|stores| stores.has_data_after(pos, false))
+    }
+
+    /// The same for a reader that takes parts of sub-buffers.
+    pub(crate) fn has_parts_after(&self, pos: u64) -> bool {
+        self.stores.with(|stores| stores.has_data_after(pos, true))
     }
 
     /// Whether what was written before the last resize is kept for the consumer.

@@ -80,6 +80,18 @@ impl Buffers {
         }
     }
 
+    /// How many buffers there can be.
+    pub(crate) fn places(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// By number: how many records were refused as there was, and is, no buffer.
+    pub(crate) fn refused_without_buffer(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let places = (0u32..).zip(&self.entries);
+        let empty = places.filter(|(_, entry)| entry.buffer.as_ref().is_none());
+        empty.map(|(number, entry)| (number, entry.refused().records))
+    }
+
     /// By place: what was refused as long as that was empty, if anything was.
     pub(super) fn refused(&self) -> impl Iterator<Item = Option<Stats>> + '_ {
         let entries = self.entries.iter();

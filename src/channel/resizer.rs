@@ -9,6 +9,7 @@
 use super::Channel;
 use crate::bindings as local;
 use crate::lock::Guarded;
+use crate::reader::Manner;
 use crate::ring::Geometry;
 use crate::wake::{OnSignal, Signal};
 use core::ptr;
@@ -353,7 +354,7 @@ impl Channel {
         let mut empty = true;
         for buffer in self.buffers().iter() {
             written = written.wrapping_add(buffer.written_pos());
-            empty &= !buffer.has_old() && !buffer.is_readable(&buffer.consumer);
+            empty &= !buffer.has_old() && !buffer.is_readable(&buffer.consumer, Manner::Runs);
         }
         if resizer.written.swap(written, Ordering::Relaxed) != written || !empty {
             resizer.idle.store(0, Ordering::Relaxed);

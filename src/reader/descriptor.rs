@@ -7,7 +7,7 @@ use super::claims::Scope;
 use super::observer::Observer;
 use super::sigio::Sigio;
 use super::waiting::Wait;
-use super::{Outcome, Position, View};
+use super::{Manner, Outcome, Position, View};
 use crate::bindings as local;
 use crate::buffer::{Buffer, ConsumerPage, Store};
 use crate::channel::{config::Usage, Channel};
@@ -190,6 +190,19 @@ impl Descriptor {
         }
     }
 
+    /// How it takes what there is. Events of different CPUs can be put in order of time, so users who
+    /// read them all get packets made for that; readers in the kernel, who may say what need not be kept,
+    /// get those there are.
+    pub(super) fn manner(&self) -> Manner {
+        let config = self.channel.config();
+        let all = self.buffer.is_none() && config.usage == Usage::Smp;
+        if all && config.records.is_some() && !self.in_kernel {
+            Manner::Events
+        } else {
+            Manner::Runs
+        }
+    }
+
     /// Calls `f` for each buffer it reads until that says `true`; says whether one did.
     pub(super) fn any(&self, mut f: impl FnMut(&Buffer) -> bool) -> bool {
         match &self.buffer {
@@ -224,7 +237,8 @@ impl Descriptor {
     }
 
     pub(super) fn is_readable(&self) -> bool {
-        self.any_position(|buffer, at| buffer.is_readable(at))
+        let manner = self.manner();
+        self.any_position(|buffer, at| buffer.is_readable(at, manner))
     }
 
     /// All of `store` is mapped once more: who looks at the mapping sees complete sub-buffers
@@ -260,7 +274,7 @@ impl Descriptor {
         }
         let view = self.view();
         self.wait_until(wait, || match &self.buffer {
-            None => self.channel.read(view, to),
+            None => self.channel.read(view, to, self.manner()),
             Some(buffer) => match view.position(buffer) {
                 Some(at) => buffer.read(at, to),
                 None => Err(EINVAL),

@@ -13,7 +13,7 @@ use super::position::Mark;
 use super::waiting::Wait;
 pub(crate) use super::walk::Unit;
 use super::walk::{Amount, Until};
-use super::{Merge, View};
+use super::{Manner, Merge, View};
 use crate::buffer::Buffer;
 use crate::channel::Channel;
 use core::mem::MaybeUninit;
@@ -216,11 +216,13 @@ impl Reader {
         };
         let mut left = most;
         while left != 0 {
-            let Some((buffer, at)) = channel.next(View::Consumer, merge, has_some) else {
+            let (view, manner) = (View::Consumer, Manner::Runs);
+            let next = channel.next(view, merge, manner, false, has_some);
+            let Ok(Some((buffer, at))) = next else {
                 break;
             };
             let over = self.consume_in(buffer, left, unit, true);
-            merge.keep_turn(buffer.number(), at);
+            channel.take_turn(view, merge, manner, buffer, at);
             left = left.saturating_sub(over);
             if over == 0 {
                 // Somebody who reads this buffer alone was quicker.

@@ -2,6 +2,7 @@
 
 //! A reader's place in a buffer, and how it passes from one store of the buffer to the next.
 
+use super::Manner;
 use crate::buffer::{Buffer, Store};
 use crate::lock::Guarded;
 use crate::ring::{Count, Cursor, Progress, Stats};
@@ -286,10 +287,14 @@ impl Buffer {
 
     /// Whether a read would find something. Any context but NMI; may rarely be wrong while a writer is at
     /// work, never for good.
-    pub(crate) fn is_readable(&self, at: &Position) -> bool {
+    pub(crate) fn is_readable(&self, at: &Position, manner: Manner) -> bool {
         let (pos, read) = (self.pos_of(at), at.pos());
+        let has_more = || match manner {
+            Manner::Runs => self.has_data_after(pos),
+            Manner::Events => self.has_parts_after(pos),
+        };
         let mid_run = at.is_mid_run() && pos == read;
-        (mid_run && !self.was_reset_after(pos)) || self.has_data_after(pos)
+        (mid_run && !self.was_reset_after(pos)) || has_more()
     }
 
     /// Nobody reads at a position any more: do not keep a slot from the writers.

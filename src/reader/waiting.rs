@@ -3,7 +3,7 @@
 //! Waiting for data: what a descriptor's readers wish for, and what ends their sleep.
 
 use super::descriptor::Descriptor;
-use super::Outcome;
+use super::{Manner, Outcome};
 use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::{show_partial, MAX_FLUSH_MS};
@@ -75,7 +75,7 @@ impl Descriptor {
             let interval = || msecs_to_jiffies(self.flush_interval());
             let mut hidden = false;
             let ready = |expired| {
-                hidden = expired && self.any(Buffer::holds_back);
+                hidden = expired && self.any(|buffer| self.hides(buffer));
                 hidden || self.may_go_on(urged, expired)
             };
             match wait {
@@ -87,8 +87,20 @@ impl Descriptor {
                 _ => self.queue().wait_interruptible(interval, ready)?,
             }
             if hidden {
-                self.for_each(show_partial);
+                self.for_each(|buffer| match self.manner() {
+                    Manner::Runs => show_partial(buffer),
+                    Manner::Events => buffer.current().settle(),
+                });
             }
+        }
+    }
+
+    /// Whether `buffer` has something that it does not show before its sub-buffer ends, or before that is
+    /// settled.
+    fn hides(&self, buffer: &Buffer) -> bool {
+        match self.manner() {
+            Manner::Runs => buffer.holds_back(),
+            Manner::Events => buffer.is_pending(),
         }
     }
 
@@ -101,7 +113,7 @@ impl Descriptor {
                 || self.any_position(|buffer, at| {
                     let target = buffer.target(self.watermark(), buffer.pos_of(at));
                     let reached = buffer.written_pos() >= target;
-                    (reached || whatever) && buffer.is_readable(at)
+                    (reached || whatever) && buffer.is_readable(at, self.manner())
                 })
         };
         due() || {

@@ -149,6 +149,11 @@ impl<R: Rmw> Ring<R> {
     /// Whether there seems to be something to read from position `consumed` on. May be wrong while a
     /// writer is at work, or the reader that has come to `consumed`.
     pub(crate) fn has_data_after(&self, consumed: u64) -> bool {
+        self.has_after(consumed, !self.whole_only)
+    }
+
+    /// The same for a reader that also takes parts of sub-buffers, or only then.
+    pub(crate) fn has_after(&self, consumed: u64, parts: bool) -> bool {
         let consumed = consumed.max(self.first_pos());
         let (seq, off) = (self.geo.seq(consumed), self.geo.offset(consumed));
         let delivered = self.head().deliver.seq.load(Ordering::Acquire);
@@ -162,7 +167,7 @@ impl<R: Rmw> Ring<R> {
             // The consumer was moved on by a reset, and what it passed has a writer in it.
             return false;
         }
-        if self.whole_only {
+        if !parts {
             return false;
         }
         // What is left is the current sub-buffer: all that is reserved in it must be committed.
@@ -259,7 +264,7 @@ impl<R: Rmw> Ring<R> {
                 c.go_to(newest.wrapping_sub(self.geo.n_subbufs()));
             }
             // Once delivered it stays so: what comes after the hold finds it at least as far.
-            let whole_only = self.whole_only || c.whole_only;
+            let whole_only = (self.whole_only && !c.parts) || c.whole_only;
             if whole_only && self.head().deliver.seq.load(Ordering::Relaxed) <= c.seq {
                 return false;
             }
@@ -360,7 +365,9 @@ impl<R: Rmw> Ring<R> {
         unsafe {
             self.for_each_hole(c.seq, |hole| {
                 if hole.start < bytes {
-                    payload = payload.wrapping_sub(hole.len);
+                    // That of an event goes to where the next one begins.
+                    let len = hole.len.min(bytes.wrapping_sub(hole.start));
+                    payload = payload.wrapping_sub(len);
                 }
             })
         };

@@ -45,6 +45,8 @@ pub(crate) struct Cursor {
     pub(super) holes: Window,
     /// It takes no part of a sub-buffer.
     pub(super) whole_only: bool,
+    /// It takes parts, too, of a ring whose readers do not.
+    pub(crate) parts: bool,
 }
 
 /// Records, and their payload bytes.
@@ -157,6 +159,15 @@ impl Cursor {
         self.partly = 0;
         self.ended = self.ended.wrapping_add(seq.wrapping_sub(self.seq));
         self.go_to(seq);
+    }
+
+    /// Counts `records` at the beginning of a run that goes on.
+    pub(super) fn end_part(&mut self, records: u64) {
+        let bytes = core::mem::take(&mut self.partly);
+        let step = Count { records, bytes };
+        self.read.records = self.read.records.wrapping_add(records);
+        self.ordinal = self.ordinal.plus(step);
+        self.done = self.done.plus(step);
     }
 
     /// Everything of this ring before the cursor.

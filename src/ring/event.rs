@@ -19,6 +19,15 @@ use crate::ring::{
 /// Bytes of a packet before its first event.
 pub(crate) const PACKET_HEADER: u64 = 80;
 
+/// What it consists of.
+type Header = [u8; PACKET_HEADER as usize];
+
+/// Where in it the words are: how long the packet is, twice, and when it began, and what comes behind.
+const SIZES: usize = 24;
+
+/// Where the number of refused events is.
+pub(super) const DISCARDED: u64 = 56;
+
 /// Bytes of an event before its fields.
 pub(crate) const EVENT_HEADER: u64 = 16;
 
@@ -45,12 +54,49 @@ pub(super) struct Facts {
     pub(super) len: u64,
 }
 
+/// The header of a packet.
+pub(super) fn header(packet: &Packet, facts: &Facts, discarded: u64, number: u64) -> Header {
+    let mut head = [0; PACKET_HEADER as usize];
+    let bits = facts.len.wrapping_mul(8);
+    put(&mut head, 0, &MAGIC.to_ne_bytes());
+    put(&mut head, 4, &packet.uuid);
+    put(&mut head, 20, &packet.stream_id.to_ne_bytes());
+    let words = [bits, bits, facts.begin, facts.end, discarded, number];
+    for (index, word) in words.iter().enumerate() {
+        put(
+            &mut head,
+            SIZES.wrapping_add(index.wrapping_mul(8)),
+            &word.to_ne_bytes(),
+        );
+    }
+    put(&mut head, 72, &packet.cpu.to_ne_bytes());
+    head
+}
+
+/// Makes the header of a packet that of its end, which has `bits` with the header.
+pub(super) fn patch(head: &mut Header, bits: u64, begin: u64) {
+    for (index, word) in [bits, bits, begin].iter().enumerate() {
+        put(
+            head,
+            SIZES.wrapping_add(index.wrapping_mul(8)),
+            &word.to_ne_bytes(),
+        );
+    }
+}
+
+fn put(head: &mut Header, at: usize, bytes: &[u8]) {
+    let end = at.wrapping_add(bytes.len());
+    if let Some(to) = head.get_mut(at..end) {
+        to.copy_from_slice(bytes);
+    }
+}
+
 /// What is missing at `pos` to where an event may begin.
-fn pad(pos: u64) -> u64 {
+pub(super) fn pad(pos: u64) -> u64 {
     pos.wrapping_neg() & ALIGN.wrapping_sub(1)
 }
 
-fn aligned(pos: u64) -> u64 {
+pub(super) fn aligned(pos: u64) -> u64 {
     pos.wrapping_add(pad(pos))
 }
 
@@ -175,23 +221,7 @@ impl<R: Rmw> Ring<R> {
         let number = self.packets.load(Ordering::Relaxed);
         self.packets
             .store(number.wrapping_add(1), Ordering::Relaxed);
-        let bits = facts.len.wrapping_mul(8);
-        let mut head = [0; PACKET_HEADER as usize];
-        let mut rest = &mut head[..];
-        let mut put = |bytes: &[u8]| {
-            if let Some((here, behind)) =
-                core::mem::take(&mut rest).split_at_mut_checked(bytes.len())
-            {
-                here.copy_from_slice(bytes);
-                rest = behind;
-            }
-        };
-        put(&MAGIC.to_ne_bytes());
-        put(&packet.uuid);
-        put(&packet.stream_id.to_ne_bytes());
-        let words = [bits, bits, facts.begin, facts.end, self.refused(), number];
-        words.iter().for_each(|word| put(&word.to_ne_bytes()));
-        put(&packet.cpu.to_ne_bytes());
+        let head = header(packet, facts, self.refused(), number);
         // SAFETY: The start reserve, which only who delivers writes now, and nobody reads yet.
         unsafe { self.write_bytes(self.geo.start(seq), &head) };
     }

@@ -93,6 +93,7 @@ mod spec;
 mod stats;
 mod switch;
 mod sync;
+mod unpack;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod tests;
@@ -115,6 +116,8 @@ use self::spec::Format;
 pub(crate) use self::spec::{Delivery, Reserves, Spec};
 pub(crate) use self::stats::{Progress, Stats};
 pub(crate) use self::sync::{now, Locked, Owner, Rmw, Shared};
+#[allow(unused_imports)]
+pub(crate) use self::unpack::Made;
 
 use self::claim::Claim;
 use self::event::SPARE;

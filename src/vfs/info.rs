@@ -7,6 +7,7 @@ use crate::bindings as local;
 use crate::channel::{config::Config, config::Usage, info::Info, Channel};
 use crate::ring::{Clock, Count};
 use crate::watermark::Watermark;
+use core::sync::atomic::Ordering;
 use kernel::bindings;
 use kernel::ffi::c_void;
 use kernel::prelude::*;
@@ -124,6 +125,18 @@ fn print(to: &SeqFile, channel: &Channel) {
     };
     seq_print!(to, "watermark: {} {}\n", n, unit);
     seq_print!(to, "flush_interval_ms: {}\n", config.flush_interval);
+    if let Some(limits) = &config.limits {
+        seq_print!(to, "resize_min: {}\n", limits.min);
+        seq_print!(to, "resize_max: {}\n", limits.max);
+        seq_print!(to, "resize_idle_ms: {}\n", limits.idle_ms);
+    }
+    let (readers, observers) = {
+        let readers = channel.hub().readers.lock();
+        (readers.open_files(), readers.observers())
+    };
+    seq_print!(to, "readers: {}\n", readers);
+    seq_print!(to, "observers: {}\n", observers);
+    seq_print!(to, "late: {}\n", channel.hub().late.load(Ordering::Relaxed));
     let closed = channel.hub().is_closed();
     seq_print!(to, "state: {}\n", if closed { "closed" } else { "open" });
     let mut sum = Info::default();

@@ -132,6 +132,8 @@ class Stream:
         self.times = []
         self.gap = 0
         self.discarded = 0
+        # Of each event.
+        self.cpus = []
         with open(path, "rb") as file:
             data = file.read()
         at, seq = 0, None
@@ -145,7 +147,8 @@ class Stream:
         where = f"packet {seq} at {at}"
         expect((magic, stream, zero), (0xC1FC1FC1, 0, 0), where)
         expect(its_uuid, trace_uuid, where)
-        expect(its_cpu, cpu, where)
+        if cpu is not None:
+            expect(its_cpu, cpu, where)
         if last is not None:
             if seq <= last:
                 raise Wrong(f"{where}: after packet {last}")
@@ -162,6 +165,7 @@ class Stream:
         stop, pos = at + content // 8, at + PACKET.size
         while pos < stop:
             pos = self.event(data, pos, (begin, end), where)
+            self.cpus.append(its_cpu)
             rest = min(-(pos - at) % 8, stop - pos)
             expect(data[pos : pos + rest], bytes(rest), f"{where}: padding")
             pos += rest
@@ -220,8 +224,9 @@ class Reading:
                 self.lost[found.group(2)] += int(found.group(1))
             elif line.strip():
                 raise Wrong(f"babeltrace2 says: {line}")
-        # By CPU: (time, name, length, fields)
+        # By CPU: (time, name, length, fields); and all in their order, with the CPU before.
         self.events = {}
+        self.all = []
         for line in done.stdout.splitlines():
             found = LINE.fullmatch(line)
             if not found:
@@ -229,6 +234,7 @@ class Reading:
             time, _, name, cpu, length, text = found.groups()
             event = (int(time), name, int(length), parse(text))
             self.events.setdefault(int(cpu), []).append(event)
+            self.all.append((int(cpu), *event))
 
 
 def parse(text):
@@ -260,6 +266,9 @@ class Trace:
                 cpu = 0xFFFFFFFF if self.is_global else int(file[3:])
                 stream = Stream(os.path.join(path, file), uuid.UUID(text).bytes, cpu)
                 self.streams[cpu] = stream
+            elif file == "stream":
+                stream = Stream(os.path.join(path, file), uuid.UUID(text).bytes, None)
+                self.streams[None] = stream
         self.reading = Reading(path)
         # Times of day, in seconds.
         lines = babeltrace2(path, "--clock-seconds").stdout.splitlines()
@@ -280,18 +289,20 @@ class Trace:
 
     def agree(self):
         """Check that both ways of reading gave the same, and the channel has counted the same."""
-        expect(set(self.reading.events), set(self.streams), "CPUs")
+        if None not in self.streams:
+            expect(set(self.reading.events), set(self.streams), "CPUs")
         # Those in Rust are written when their module is loaded, some time before.
         started, ended = self.span[0] - 60, self.span[1]
         if self.day != sorted(self.day) or self.day[0] < started or self.day[-1] > ended + 1:
             raise Wrong(f"{self.day[0]} to {self.day[-1]}, but it was from {started} to {ended}")
         for cpu, stream in self.streams.items():
-            read = self.reading.events[cpu]
+            read = self.reading.events[cpu] if cpu is not None else [e[1:] for e in self.reading.all]
             expect([event[0] for event in read], stream.times, f"cpu {cpu}: times")
             lengths = [len(data) for _, data in stream.events]
             expect([event[2] for event in read], lengths, f"cpu {cpu}: lengths")
-            expect(self.info[cpu]["read"], len(read), f"cpu {cpu}: read, as the channel says")
-            expect(self.info[cpu]["unread"], 0, f"cpu {cpu}: unread, as the channel says")
+            rows = self.info if cpu is None else [cpu]
+            counted = [sum(self.info[row][key] for row in rows) for key in ("read", "unread")]
+            expect(counted, [len(read), 0], f"cpu {cpu}: read and unread, as the channel says")
 
     def numbered(self, cpu):
         """The events of a buffer, checked against what an event of that number must be, as
@@ -406,6 +417,36 @@ def blobs(trace, cpus, _accounts):
         raise Wrong(f"the channel's name in the metadata: {trace.metadata}")
 
 
+def merged(trace, cpus, accounts):
+    """One stream of all CPUs, in order of time; what is missing is reported, no event more or less."""
+    stream = trace.streams[None]
+    expect((stream.first, stream.gap), (0, 0), "numbers of packets")
+    lost = 0
+    at = dict.fromkeys(range(cpus), -1)
+    written = dict.fromkeys(range(cpus), 0)
+    for (number, data), cpu, event in zip(stream.events, stream.cpus, trace.reading.all):
+        its_cpu, _, name, _, values = event
+        n = values["n"]
+        expect((its_cpu, values["cpu"]), (cpu, cpu), f"{name} {n}: CPU")
+        expect(values, fields(name, n, cpu), f"cpu {cpu}: {name} {n}")
+        expect((NAMES[number], data), (name, payload(name, n, cpu)), f"cpu {cpu}: {n} as bytes")
+        if n <= at[cpu]:
+            raise Wrong(f"cpu {cpu}: {n} after {at[cpu]}")
+        at[cpu] = n
+        written[cpu] += 1
+    for cpu, account in accounts.items():
+        row = trace.info[cpu]
+        expect(at[cpu], account["next"] - 1, f"cpu {cpu}: the newest")
+        expect(written[cpu], account["written"] - row["overwritten"], f"cpu {cpu}: events")
+        expect(row["full"], account["refused"], f"cpu {cpu}: full")
+        lost += account["refused"] + row["overwritten"]
+    if not lost:
+        raise Wrong("nothing was lost")
+    expect(trace.reading.lost, {"event": lost, "packet": 0}, "reported as lost")
+    turns = sum(a != b for a, b in zip(stream.cpus, stream.cpus[1:]))
+    print(f"#   {len(stream.events)} events, {lost} lost, {turns} changes of CPU")
+
+
 TESTS = [
     ("all", complete),
     ("locked", complete),
@@ -416,6 +457,9 @@ TESTS = [
     ('blob"', blobs),
     ("rust", complete_rust),
     ("systrace", traced),
+    ("merged", merged),
+    ("merged_tsc", merged),
+    ("merged_lapped", merged),
 ]
 
 
@@ -430,7 +474,7 @@ def main():
     print(f"1..{len(TESTS)}")
     failed = 0
     for number, (name, test) in enumerate(TESTS, 1):
-        if name == "tsc" and not os.path.exists(os.path.join(folder, name)):
+        if name in ("tsc", "merged_tsc") and not os.path.exists(os.path.join(folder, name)):
             print(f"ok {number} - {name} # SKIP the kernel does not know the counter's frequency")
             continue
         try:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Functions of a channel. */
 
+#include <linux/delay.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/uaccess.h>
@@ -183,6 +185,28 @@ static long write_pattern(struct rchan *chan, struct calls_call *c)
 	return written;
 }
 
+static int hold;
+module_param(hold, int, 0644);
+
+/* An unfinished record, which keeps its CPU. Not for ever, whatever happens. */
+static long hold_slot(struct rchan *chan, const struct calls_call *c, const void *data)
+{
+	struct relay_slot slot;
+	int error = relay_reserve(chan, c->len, &slot);
+	u64 end = ktime_get_mono_fast_ns() + 15ull * NSEC_PER_SEC;
+
+	if (error)
+		return error;
+	memcpy(slot.data, data, c->len);
+	smp_store_release(&hold, 1);
+	while (smp_load_acquire(&hold) == 1 && ktime_get_mono_fast_ns() < end)
+		cpu_relax();
+	udelay(c->flag);
+	relay_commit(&slot);
+	smp_store_release(&hold, 0);
+	return c->len;
+}
+
 long calls_of_channel(struct rchan *chan, struct calls_call *c, void *buffer)
 {
 	switch (c->op) {
@@ -203,6 +227,8 @@ long calls_of_channel(struct rchan *chan, struct calls_call *c, void *buffer)
 	case CALLS_WRITEV:
 	case CALLS_WRITE_DELTA:
 		return call_anywhere(chan, c, buffer);
+	case CALLS_HOLD:
+		return hold_slot(chan, c, buffer);
 	case CALLS_READ_LAST:
 		return relay_read_last(chan, c->cpu, buffer, c->len);
 	case CALLS_PATTERN:

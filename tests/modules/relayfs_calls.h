@@ -40,6 +40,11 @@ enum calls_op {
 	 * by writer flag; hardirq: waits for room instead of losing one. Returns how many it was.
 	 */
 	CALLS_PATTERN,
+	/*
+	 * data, len: reserved and filled; then the parameter hold becomes 1; when it is set to 2,
+	 * and flag microseconds have passed, it is committed.
+	 */
+	CALLS_HOLD,
 	CALLS_READ_LAST,	/* cpu, data, len */
 	CALLS_ADD_READER,	/* cpu, flag: auto_consume; value: the reader */
 	CALLS_ADD_MAP_READER,	/* cpu; value: the reader */

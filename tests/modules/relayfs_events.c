@@ -8,12 +8,14 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cpu.h>
+#include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/relayfs_events.h>
 #include <linux/smp.h>
 #include <linux/uio.h>
+#include <linux/workqueue.h>
 
 #define ROUNDS		64
 #define MAX_WORDS	5
@@ -49,7 +51,7 @@ struct test {
 	} accounts[MAX_CPUS];
 };
 
-enum { ALL, LOCKED, GLOBAL, TSC, FULL, LAPPED, BLOB, TESTS };
+enum { ALL, LOCKED, GLOBAL, TSC, FULL, LAPPED, BLOB, MERGED, MERGED_TSC, MERGED_LAPPED, TESTS };
 
 #define KEEP	RELAY_MODE_NO_OVERWRITE
 
@@ -61,6 +63,9 @@ static struct test tests[TESTS] = {
 	[FULL] = { "ctf/full", KEEP, 4, &test_schema },
 	[LAPPED] = { "ctf/lapped", RELAY_MODE_CONTINUOUS, 4, &test_schema },
 	[BLOB] = { "ctf/blob\"", KEEP, 8, NULL },
+	[MERGED] = { "ctf/merged", KEEP, 4, &test_schema },
+	[MERGED_TSC] = { "ctf/merged_tsc", KEEP | RELAY_TIMESTAMP_TSC, 4, &test_schema },
+	[MERGED_LAPPED] = { "ctf/merged_lapped", RELAY_MODE_CONTINUOUS, 4, &test_schema },
 };
 
 /* An event of kind n % KINDS. */
@@ -258,6 +263,52 @@ static void on_each_cpu_of(struct test *test, int (*f)(void *))
 	cpus_read_unlock();
 }
 
+static struct test *stormed;
+static struct work_struct storms[MAX_CPUS];
+
+static void storm(struct work_struct *work)
+{
+	int cpu = raw_smp_processor_id();
+
+	for (int i = 0; i < 3000; i++) {
+		write_next(stormed, cpu);
+		if (i % 64 == 0)
+			cond_resched();
+	}
+}
+
+/* On all CPUs at once. */
+static void storm_all(struct test *test)
+{
+	int cpu;
+
+	if (!test->chan)
+		return;
+	stormed = test;
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		INIT_WORK(&storms[cpu], storm);
+		schedule_work_on(cpu, &storms[cpu]);
+	}
+	for_each_online_cpu(cpu)
+		flush_work(&storms[cpu]);
+	cpus_read_unlock();
+}
+
+static int write_at_last(void *data)
+{
+	struct test *test = data;
+	int cpu = raw_smp_processor_id();
+	struct account *account = &test->accounts[cpu];
+	u64 enough = account->written + 5;
+
+	while (account->written < enough) {
+		write_next(test, cpu);
+		msleep(1);
+	}
+	return 0;
+}
+
 static int set_stage(const char *value, const struct kernel_param *param)
 {
 	unsigned int stage;
@@ -272,11 +323,18 @@ static int set_stage(const char *value, const struct kernel_param *param)
 		on_each_cpu_of(&tests[FULL], write_too_many);
 		on_each_cpu_of(&tests[LAPPED], write_few);
 		on_each_cpu_of(&tests[BLOB], write_blobs);
+		for (int i = MERGED; i <= MERGED_LAPPED; i++)
+			storm_all(&tests[i]);
+		/* Faster than anybody reads. */
+		on_each_cpu_of(&tests[MERGED], write_too_many);
+		on_each_cpu_of(&tests[MERGED_TSC], write_too_many);
 		return 0;
 	case 2:		/* something was read meanwhile */
 		on_each_cpu_of(&tests[FULL], write_few);
 		on_each_cpu_of(&tests[FULL], write_too_many);
 		on_each_cpu_of(&tests[LAPPED], write_laps);
+		for (int i = MERGED; i <= MERGED_LAPPED; i++)
+			on_each_cpu_of(&tests[i], write_at_last);
 		return 0;
 	}
 	return -EINVAL;
@@ -404,7 +462,8 @@ static int __init events_init(void)
 
 		test->chan = relay_open(test->path, &attr);
 		/* Not every kernel knows how fast the counter runs. */
-		if (test->chan == ERR_PTR(-EOPNOTSUPP) && test == &tests[TSC])
+		if (test->chan == ERR_PTR(-EOPNOTSUPP) &&
+		    (test->flags & RELAY_TIMESTAMP_TSC))
 			test->chan = NULL;
 		if (IS_ERR(test->chan)) {
 			int error = PTR_ERR(test->chan);

@@ -444,7 +444,7 @@ TEST_F(readers, packets_are_read_and_consumed_whole)
 		.subbuf_size = SUBBUF, .n_subbufs = N,
 		.flags = variant->flags | RELAY_FORMAT_RECORDS });
 	int reader = reader_add(self->dev, id, self->cpu, 0);
-	int fd = file_open("packets", O_RDONLY | O_NONBLOCK);
+	int fd = file_open("packets.d/cpu0", O_RDONLY | O_NONBLOCK);
 	struct rchan_info info;
 	uint32_t magic;
 	long n;

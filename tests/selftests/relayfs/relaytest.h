@@ -334,6 +334,24 @@ static inline int64_t info(const char *channel, const char *row, const char *key
 	return found;
 }
 
+/* An attribute in a channel's info file that is a number; -1 if there is none. */
+static inline int64_t attribute(const char *channel, const char *key)
+{
+	char path[256], line[1024];
+	int64_t found = -1;
+	size_t len = strlen(key);
+	FILE *f;
+
+	snprintf(path, sizeof(path), MOUNT "/%s.d/info", channel);
+	f = fopen(path, "re");
+	while (f && found < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, len) && line[len] == ':')
+			found = strtoll(line + len + 1, NULL, 10);
+	if (f)
+		fclose(f);
+	return found;
+}
+
 /* Length of the record at @at if it is whole and every byte is right, else 0. */
 static inline size_t record_check(const unsigned char *at, size_t left)
 {

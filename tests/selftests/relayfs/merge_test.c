@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The whole-channel file: in which order it gives what CPUs write at the same time. */
+
+#include <pthread.h>
+
+#include "calls.h"
+
+#define THREADS		8
+#define SUBBUF		4096
+#define N		8
+#define PACKET		sizeof(struct relayfs_packet)
+#define EVENT		sizeof(struct relayfs_event)
+
+static const char channel[] = "merge";
+
+FIXTURE(merge)
+{
+	int dev;
+	int id;
+	int fd;
+};
+
+FIXTURE_VARIANT(merge)
+{
+	uint32_t flags;
+};
+
+#define RAW	RELAY_FORMAT_RAW
+#define RECORDS	RELAY_FORMAT_RECORDS
+#define KEEP	RELAY_MODE_NO_OVERWRITE
+#define LAP	RELAY_MODE_CONTINUOUS
+
+FIXTURE_VARIANT_ADD(merge, raw_mono_keep) { RAW | RELAY_TIMESTAMP_MONO | KEEP };
+FIXTURE_VARIANT_ADD(merge, raw_mono_lap) { RAW | RELAY_TIMESTAMP_MONO | LAP };
+FIXTURE_VARIANT_ADD(merge, raw_tsc_keep) { RAW | RELAY_TIMESTAMP_TSC | KEEP };
+FIXTURE_VARIANT_ADD(merge, raw_tsc_lap) { RAW | RELAY_TIMESTAMP_TSC | LAP };
+FIXTURE_VARIANT_ADD(merge, records_mono_keep) { RECORDS | RELAY_TIMESTAMP_MONO | KEEP };
+FIXTURE_VARIANT_ADD(merge, records_mono_lap) { RECORDS | RELAY_TIMESTAMP_MONO | LAP };
+FIXTURE_VARIANT_ADD(merge, records_tsc_keep) { RECORDS | RELAY_TIMESTAMP_TSC | KEEP };
+FIXTURE_VARIANT_ADD(merge, records_tsc_lap) { RECORDS | RELAY_TIMESTAMP_TSC | LAP };
+
+FIXTURE_SETUP(merge)
+{
+	self->dev = calls_device();
+	ASSERT_GE(self->dev, 0);
+	self->id = calls_open(self->dev, channel, (struct calls_open){
+		.subbuf_size = SUBBUF, .n_subbufs = N, .flags = variant->flags });
+	if (self->id == -EOPNOTSUPP)
+		SKIP(return, "the kernel does not know how fast the counter runs");
+	ASSERT_GE(self->id, 0);
+	self->fd = file_open(channel, O_RDONLY | O_NONBLOCK);
+	ASSERT_GE(self->fd, 0);
+}
+
+FIXTURE_TEARDOWN(merge)
+{
+	close(self->fd);
+	close(self->dev);
+}
+
+#define is_records()	(variant->flags & RECORDS)
+
+/* What a writer writes: itself, and what makes it as long as it is to be. */
+struct mark {
+	uint32_t magic;
+	uint32_t writer;
+	uint64_t number;
+	uint64_t start;		/* before it was written, by the kernel's clock */
+	uint32_t len;
+	uint32_t sum;
+};
+
+#define MAGIC	0x4d41524b
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static long mark_write(int dev, int id, uint32_t writer, uint64_t number, uint32_t len)
+{
+	static __thread unsigned char data[SUBBUF];
+	struct mark m = { MAGIC, writer, number, now_ns(), len, writer ^ number ^ len };
+
+	memset(data, 'a' + writer, len);
+	memcpy(data, &m, sizeof(m));
+	return calls_write(dev, id, data, len);
+}
+
+/* Who takes a stream apart. */
+struct judge {
+	uint64_t seen[THREADS];		/* number + 1 of the last */
+	uint64_t count;
+	uint64_t time;			/* of the last event */
+	uint64_t packets;
+	uint64_t discarded;
+	uint32_t cpu;			/* of the packet */
+	uint64_t max_start;
+	uint64_t swapped;		/* was finished before one began that was given away before */
+	uint64_t (*done)[1 << 16];	/* when each was finished, if known */
+	const char *wrong;
+};
+
+static size_t wrong(struct judge *j, const char *what)
+{
+	if (!j->wrong)
+		j->wrong = what;
+	return 0;
+}
+
+static size_t judge_mark(struct judge *j, const unsigned char *at, size_t left)
+{
+	struct mark m;
+
+	if (left < sizeof(m))
+		return wrong(j, "half a record");
+	memcpy(&m, at, sizeof(m));
+	if (m.magic != MAGIC || m.writer >= THREADS ||
+	    m.sum != (m.writer ^ (uint32_t)m.number ^ m.len))
+		return wrong(j, "no record");
+	if (m.len > left)
+		return wrong(j, "a record that is cut");
+	for (size_t i = sizeof(m); i < m.len; i++)
+		if (at[i] != 'a' + m.writer)
+			return wrong(j, "a record with another in it");
+	if (m.number + 1 <= j->seen[m.writer])
+		return wrong(j, "a record that was seen, or comes before one that was");
+	j->seen[m.writer] = m.number + 1;
+	j->count++;
+	if (j->done) {
+		uint64_t done = j->done[m.writer][m.number & 0xffff];
+
+		/* 0: it is being written. */
+		if (done && done < j->max_start)
+			j->swapped++;
+		if (m.start > j->max_start)
+			j->max_start = m.start;
+	}
+	return m.len;
+}
+
+static size_t judge_packet(struct judge *j, const unsigned char *at, size_t left)
+{
+	struct relayfs_packet p;
+	size_t pos = PACKET, size;
+
+	if (left < PACKET)
+		return wrong(j, "half a packet");
+	memcpy(&p, at, PACKET);
+	size = p.packet_size / 8;
+	if (p.magic != RELAYFS_PACKET_MAGIC || p.packet_size != p.content_size || size > left)
+		return wrong(j, "a packet that is none");
+	if (p.packet_seq_num != j->packets++)
+		return wrong(j, "numbers of packets");
+	if (p.events_discarded < j->discarded)
+		return wrong(j, "lost events become fewer");
+	if (p.timestamp_begin < j->time || p.timestamp_end < p.timestamp_begin)
+		return wrong(j, "a packet that begins before the last ended");
+	j->discarded = p.events_discarded;
+	j->cpu = p.cpu_id;
+	while (pos < size) {
+		struct relayfs_event e;
+
+		memcpy(&e, at + pos, EVENT);
+		if (e.timestamp < j->time || e.timestamp < p.timestamp_begin ||
+		    e.timestamp > p.timestamp_end)
+			return wrong(j, "times that fall");
+		j->time = e.timestamp;
+		pos += EVENT;
+		if (pos + e.len > size || judge_mark(j, at + pos, e.len) != e.len)
+			return wrong(j, "no event");
+		pos += e.len;
+		if (pos < size)
+			pos = (pos + 7) & ~7ul;
+	}
+	if (pos != size)
+		return wrong(j, "the end of a packet");
+	return size;
+}
+
+/* All of a stream; what is wrong with it, or NULL. */
+static const char *judge_all(struct judge *j, const unsigned char *at, size_t len, bool records)
+{
+	while (len && !j->wrong) {
+		size_t n = records ? judge_packet(j, at, len) : judge_mark(j, at, len);
+
+		at += n;
+		len -= n;
+	}
+	return j->wrong;
+}
+
+static unsigned char stream[16 << 20];
+static size_t stream_len;
+
+/* Reads until there is nothing; the reads are of @size, or of sizes that change. */
+static bool drain(int fd, size_t size)
+{
+	for (size_t i = 0; stream_len + SUBBUF < sizeof(stream); i++) {
+		size_t most = size ? : PACKET + EVENT + 200 + i * 97 % 3000;
+		ssize_t n = read(fd, stream + stream_len, most);
+
+		if (n <= 0)
+			return n == 0 || errno == EAGAIN;
+		stream_len += n;
+	}
+	return false;
+}
+
+TEST_F(merge, events_of_all_cpus_are_in_their_order)
+{
+	struct judge j = {};
+	int n = cpus();
+
+	/* Nothing ends a sub-buffer here: between the records of each lie those of the others. */
+	stream_len = 0;
+	for (int i = 0; i < 12; i++) {
+		ASSERT_EQ(0, pin_to_cpu((i * 3 + 1) % n));
+		next_moment();
+		ASSERT_EQ(64, mark_write(self->dev, self->id, 0, i, 64));
+		/* Runs have the order of their beginnings only. */
+		if (!is_records())
+			ASSERT_EQ(true, drain(self->fd, 0));
+	}
+	ASSERT_EQ(true, drain(self->fd, 0));
+	EXPECT_EQ(NULL, judge_all(&j, stream, stream_len, is_records())) {
+		TH_LOG("%s", j.wrong);
+	}
+	EXPECT_EQ(12, j.count);
+	EXPECT_EQ(0, attribute(channel, "late"));
+}
+
+TEST_F(merge, idle_cpus_hold_nothing_up)
+{
+	int n = cpus();
+
+	/* All have a sub-buffer, and nothing to say after that but one. */
+	stream_len = 0;
+	for (int cpu = 0; cpu < n; cpu++) {
+		ASSERT_EQ(0, pin_to_cpu(cpu));
+		ASSERT_EQ(64, mark_write(self->dev, self->id, cpu % THREADS, cpu, 64));
+	}
+	ASSERT_EQ(true, drain(self->fd, 0));
+	for (int i = 0; i < 20; i++) {
+		struct pollfd p = { .fd = self->fd, .events = POLLIN };
+		struct judge j = {};
+
+		ASSERT_EQ(0, poll(&p, 1, 0));
+		ASSERT_EQ(64, mark_write(self->dev, self->id, 0, 1000 + i, 64));
+		ASSERT_EQ(1, poll(&p, 1, 0));
+		stream_len = 0;
+		ASSERT_EQ(true, drain(self->fd, 0));
+		j.packets = is_records() ? ((struct relayfs_packet *)stream)->packet_seq_num : 0;
+		ASSERT_EQ(NULL, judge_all(&j, stream, stream_len, is_records()));
+		ASSERT_EQ(1, j.count);
+	}
+	EXPECT_EQ(0, attribute(channel, "late"));
+}
+
+struct writer {
+	pthread_t thread;
+	int dev;
+	int id;
+	int cpu;
+	uint32_t number;
+	uint32_t count;
+	uint32_t len;
+	uint64_t written;
+	uint64_t *done;
+	bool *end;
+};
+
+static void *write_marks(void *arg)
+{
+	struct writer *w = arg;
+
+	pin_to_cpu(w->cpu);
+	for (uint32_t i = 0; i < w->count || (w->end && !__atomic_load_n(w->end, __ATOMIC_RELAXED));
+	     i++) {
+		uint32_t len = w->len ? : sizeof(struct mark) + (i * 13 + w->number) % 120;
+
+		if (mark_write(w->dev, w->id, w->number, i, len) > 0) {
+			w->written++;
+			/* Before the next one begins, and after this one was there. */
+			if (w->done)
+				__atomic_store_n(&w->done[i & 0xffff], now_ns(), __ATOMIC_RELEASE);
+		}
+	}
+	return NULL;
+}
+
+static uint64_t done[THREADS][1 << 16];
+
+/* As many threads as CPUs, and two more; how many. */
+static int storm_begin(struct writer *w, int dev, int id, uint32_t count, uint32_t len, bool *end)
+{
+	int n = cpus() + 2 < THREADS ? cpus() + 2 : THREADS;
+
+	memset(done, 0, sizeof(done));
+	for (int i = 0; i < n; i++) {
+		w[i] = (struct writer){ .dev = dev, .id = id, .cpu = i % cpus(), .number = i,
+					.count = count, .len = len, .done = done[i], .end = end };
+		if (pthread_create(&w[i].thread, NULL, write_marks, &w[i]))
+			return -1;
+	}
+	return n;
+}
+
+static uint64_t storm_end(struct writer *w, int n)
+{
+	uint64_t written = 0;
+
+	for (int i = 0; i < n; i++) {
+		pthread_join(w[i].thread, NULL);
+		written += w[i].written;
+	}
+	return written;
+}
+
+struct reader {
+	pthread_t thread;
+	int fd;
+	size_t size;
+	bool end;
+	bool fine;
+};
+
+static void *read_all(void *arg)
+{
+	struct reader *r = arg;
+	bool end;
+
+	do {
+		struct pollfd p = { .fd = r->fd, .events = POLLIN };
+
+		end = __atomic_load_n(&r->end, __ATOMIC_ACQUIRE);
+		poll(&p, 1, 5);
+		r->fine = drain(r->fd, r->size);
+	} while (r->fine && !end);
+	return NULL;
+}
+
+static bool reader_begin(struct reader *r)
+{
+	stream_len = 0;
+	return !pthread_create(&r->thread, NULL, read_all, r);
+}
+
+static bool reader_end(struct reader *r)
+{
+	__atomic_store_n(&r->end, true, __ATOMIC_RELEASE);
+	pthread_join(r->thread, NULL);
+	return r->fine;
+}
+
+/* Whatever is accepted is given away once, in order, whole; what is missing is counted. */
+static void check_storm(struct __test_metadata *_metadata, bool records, struct judge *j,
+			uint64_t written, bool ordered)
+{
+	uint64_t late = attribute(channel, "late");
+	uint64_t lost = info(channel, "total", "overwritten", false);
+
+	EXPECT_EQ(NULL, judge_all(j, stream, stream_len, records)) {
+		TH_LOG("%s after %llu records", j->wrong, (unsigned long long)j->count);
+	}
+	EXPECT_EQ(written, j->count + lost);
+	EXPECT_EQ(0, info(channel, "total", "unread", false));
+	TH_LOG("%llu records, %llu lost, %llu late, %llu swapped", (unsigned long long)j->count,
+	       (unsigned long long)lost, (unsigned long long)late,
+	       (unsigned long long)j->swapped);
+	/* One late run or event may be behind many. */
+	if (ordered && !late)
+		EXPECT_EQ(0, j->swapped);
+	if (ordered)
+		EXPECT_LE(late, j->count / 10);
+}
+
+TEST_F(merge, a_storm_on_all_cpus_is_put_in_order)
+{
+	struct reader r = { .fd = self->fd };
+	struct judge j = { .done = done };
+	struct writer w[THREADS];
+	int n;
+
+	ASSERT_EQ(true, reader_begin(&r));
+	/* Of bytes: each record is a sub-buffer, and so a run. */
+	n = storm_begin(w, self->dev, self->id, scaled(400), is_records() ? 0 : SUBBUF, NULL);
+	ASSERT_LT(0, n);
+	check_storm(_metadata, is_records(), &j,
+		    ({ uint64_t written = storm_end(w, n);
+		       ASSERT_EQ(true, reader_end(&r)); written; }), true);
+}
+
+TEST_F(merge, short_records_never_mix_whatever_the_reads)
+{
+	struct reader r = { .fd = self->fd, .size = is_records() ? 0 : 37 };
+	struct judge j = {};
+	struct writer w[THREADS];
+	int n;
+
+	ASSERT_EQ(true, reader_begin(&r));
+	n = storm_begin(w, self->dev, self->id, scaled(400), 0, NULL);
+	ASSERT_LT(0, n);
+	check_storm(_metadata, is_records(), &j,
+		    ({ uint64_t written = storm_end(w, n);
+		       ASSERT_EQ(true, reader_end(&r)); written; }), false);
+}
+
+TEST_F(merge, observers_get_the_same_in_the_same_order)
+{
+	int observer = observer_open(channel, O_RDONLY | O_NONBLOCK);
+	static unsigned char other[1 << 20];
+	struct judge j = {};
+	struct writer w[THREADS];
+	size_t len = 0;
+	uint64_t written;
+	ssize_t got;
+	int n;
+
+	ASSERT_GE(observer, 0);
+	n = storm_begin(w, self->dev, self->id, 40, 0, NULL);
+	ASSERT_LT(0, n);
+	written = storm_end(w, n);
+	while ((got = read(observer, other + len, 1000)) > 0)
+		len += got;
+	stream_len = 0;
+	ASSERT_EQ(true, drain(self->fd, 1000));
+	ASSERT_EQ(len, stream_len);
+	ASSERT_EQ(0, memcmp(stream, other, len));
+	EXPECT_EQ(NULL, judge_all(&j, stream, len, is_records()));
+	EXPECT_EQ(written, j.count);
+	close(observer);
+}
+
+TEST_F(merge, a_cpu_that_never_stops_starves_nobody)
+{
+	bool end = false;
+	struct writer w = { .dev = self->dev, .id = self->id, .cpu = 0, .number = 7, .end = &end };
+	int n = cpus();
+
+	if (n < 2)
+		SKIP(return, "one CPU");
+	ASSERT_EQ(0, pthread_create(&w.thread, NULL, write_marks, &w));
+	ASSERT_EQ(0, pin_to_cpu(1));
+	for (int i = 0; i < 5; i++) {
+		struct judge j = {};
+		int reads = 0;
+
+		ASSERT_EQ(64, mark_write(self->dev, self->id, 1, i, 64));
+		/* However much the other writes: in as many reads as its buffer has of it now. */
+		while (j.seen[1] != (uint64_t)i + 1) {
+			ssize_t got = read(self->fd, stream, SUBBUF);
+
+			if (got < 0 && errno == EAGAIN)
+				continue;
+			ASSERT_LT(0, got);
+			if (is_records())
+				j.packets = ((struct relayfs_packet *)stream)->packet_seq_num;
+			/* Reads may cut a record of bytes: only look for ours. */
+			if (!is_records()) {
+				for (ssize_t at = 0; at + 64 <= got; at++) {
+					struct mark m;
+
+					memcpy(&m, stream + at, sizeof(m));
+					if (m.magic == MAGIC && m.writer == 1)
+						j.seen[1] = m.number + 1;
+				}
+			} else {
+				ASSERT_EQ(NULL, judge_all(&j, stream, got, true));
+			}
+			ASSERT_LT(++reads, 2000);
+		}
+	}
+	__atomic_store_n(&end, true, __ATOMIC_RELAXED);
+	pthread_join(w.thread, NULL);
+}
+
+static void hold_set(int value)
+{
+	char text[8];
+	int fd = open("/sys/module/relayfs_calls/parameters/hold", O_WRONLY | O_CLOEXEC);
+
+	snprintf(text, sizeof(text), "%d", value);
+	if (write(fd, text, strlen(text)) < 0)
+		perror("hold");
+	close(fd);
+}
+
+struct holder {
+	pthread_t thread;
+	int dev;
+	int id;
+	int us;
+	uint64_t number;
+};
+
+/* A record that is begun on another CPU and finished some time after it was told to go on. */
+static void *hold(void *arg)
+{
+	struct holder *h = arg;
+	unsigned char data[64];
+	struct mark m = { .magic = MAGIC, .writer = 1, .number = h->number, .start = now_ns(),
+			  .len = sizeof(data) };
+
+	m.sum = m.writer ^ m.number ^ m.len;
+	pin_to_cpu(1);
+	memset(data, 'a' + 1, sizeof(data));
+	memcpy(data, &m, sizeof(m));
+	calls(h->dev, CALLS_HOLD, h->id, .data = (uintptr_t)data, .len = sizeof(data),
+	      .flag = h->us);
+	return NULL;
+}
+
+static void hold_begin(struct holder *h)
+{
+	hold_set(0);
+	pthread_create(&h->thread, NULL, hold, h);
+	while (module_parameter("relayfs_calls", "hold") != 1)
+		sched_yield();
+}
+
+TEST_F(merge, an_unfinished_record_comes_first_if_it_is_finished_soon)
+{
+	int first = 0;
+
+	if (cpus() < 2)
+		SKIP(return, "one CPU");
+	ASSERT_EQ(0, pin_to_cpu(0));
+	for (int i = 0; i < 10; i++) {
+		struct holder h = { .dev = self->dev, .id = self->id, .us = 1000, .number = i };
+		struct mark m;
+
+		hold_begin(&h);
+		ASSERT_EQ(64, mark_write(self->dev, self->id, 0, i, 64));
+		hold_set(2);
+		ASSERT_LT(0, read(self->fd, stream, SUBBUF));
+		memcpy(&m, stream + (is_records() ? PACKET + EVENT : 0), sizeof(m));
+		first += m.writer == 1;
+		pthread_join(h.thread, NULL);
+		stream_len = 0;
+		ASSERT_EQ(true, drain(self->fd, 0));
+		/* So that the next begin runs of their own. */
+		ASSERT_EQ(0, calls(self->dev, CALLS_FLUSH, self->id));
+		ASSERT_EQ(true, drain(self->fd, 0));
+	}
+	TH_LOG("%d of 10", first);
+	/* All, but for guests whose CPUs do not always run. */
+	EXPECT_LE(3, first);
+}
+
+TEST_F(merge, an_unfinished_record_does_not_hold_others_up_for_ever)
+{
+	struct holder h = { .dev = self->dev, .id = self->id };
+	struct pollfd p = { .fd = self->fd, .events = POLLIN };
+	struct judge j = {};
+	uint64_t time;
+
+	if (cpus() < 2)
+		SKIP(return, "one CPU");
+	ASSERT_EQ(0, pin_to_cpu(0));
+	hold_begin(&h);
+	next_moment();
+	ASSERT_EQ(64, mark_write(self->dev, self->id, 0, 0, 64));
+	ASSERT_EQ(1, poll(&p, 1, 0));
+	stream_len = 0;
+	ASSERT_EQ(true, drain(self->fd, 0));
+	EXPECT_EQ(NULL, judge_all(&j, stream, stream_len, is_records()));
+	EXPECT_EQ(1, j.count);
+	time = j.time;
+	EXPECT_EQ(0, attribute(channel, "late"));
+	hold_set(2);
+	pthread_join(h.thread, NULL);
+	stream_len = 0;
+	ASSERT_EQ(true, drain(self->fd, 0));
+	EXPECT_EQ(NULL, judge_all(&j, stream, stream_len, is_records()));
+	EXPECT_EQ(2, j.count);
+	/* It is late, counted, and does not turn back the time. */
+	EXPECT_EQ(time, j.time);
+	EXPECT_EQ(1, attribute(channel, "late"));
+}
+
+TEST_HARNESS_MAIN
