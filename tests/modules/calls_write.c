@@ -198,11 +198,14 @@ static long hold_slot(struct rchan *chan, const struct calls_call *c, const void
 	if (error)
 		return error;
 	memcpy(slot.data, data, c->len);
+	/* Whoever sees the 1 in the parameter sees the slot reserved. */
 	smp_store_release(&hold, 1);
+	/* With the store to the parameter: what was done before is seen by the commit. */
 	while (smp_load_acquire(&hold) == 1 && ktime_get_mono_fast_ns() < end)
 		cpu_relax();
 	udelay(c->flag);
 	relay_commit(&slot);
+	/* Whoever sees the 0 in the parameter sees the slot committed. */
 	smp_store_release(&hold, 0);
 	return c->len;
 }

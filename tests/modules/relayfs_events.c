@@ -304,7 +304,7 @@ static int write_at_last(void *data)
 
 	while (account->written < enough) {
 		write_next(test, cpu);
-		msleep(1);
+		usleep_range(1000, 2000);
 	}
 	return 0;
 }

@@ -99,7 +99,7 @@ struct judge {
 	uint64_t discarded;
 	uint32_t cpu;			/* of the packet */
 	uint64_t max_start;
-	uint64_t swapped;		/* was finished before one began that was given away before */
+	uint64_t swapped;		/* finished before one began that came before it */
 	uint64_t (*done)[1 << 16];	/* when each was finished, if known */
 	const char *wrong;
 };

@@ -223,7 +223,7 @@ TEST_F(hostile, only_who_says_it_is_harmed)
 	EXPECT_EQ(error, NULL) TH_LOG("%s", (char *)error);
 	EXPECT_GT(h.said, 1000);
 
-	/* The rest of its own buffer; all it was given and all it lost is what was written there. */
+	/* The rest of its own buffer: all it was given and all it lost is what was written. */
 	STORE(self->m.page->position, 0);
 	while (read(self->m.fd, b, sizeof(b)) > 0)
 		;
@@ -240,7 +240,7 @@ TEST_F(hostile, only_who_says_it_is_harmed)
 	munmap(self->m.page, PAGE);
 	mapped_unmap(&self->m);
 
-	/* All the others: nothing of theirs was touched, and in no-overwrite mode nothing is lost. */
+	/* All the others: nothing of theirs was touched, and no-overwrite mode loses nothing. */
 	for (int cpu = 1; cpu < n && !global; cpu++) {
 		struct writer *w = &writers[cpu];
 		char name[32];
@@ -252,9 +252,8 @@ TEST_F(hostile, only_who_says_it_is_harmed)
 		EXPECT_TRUE(adds_up(&i));
 		EXPECT_EQ(i.produced.records, w->written);
 		EXPECT_EQ(i.read.records, 0);
-		if (variant->flags & RELAY_MODE_NO_OVERWRITE) {
+		if (variant->flags & RELAY_MODE_NO_OVERWRITE)
 			EXPECT_EQ(i.overwritten.records, 0);
-		}
 		EXPECT_EQ(read_and_check(fd), i.unread.records);
 		close(fd);
 	}

@@ -52,7 +52,10 @@ fn line(taken: &Taken, time: Duration, observe: bool, records: u64, bytes: u64) 
             let number = (cpu.cpu != CPU_NONE).then_some(cpu.cpu);
             // What could have been recorded: what there was, and what came.
             let (before, after) = (&cpu.before, &cpu.after);
-            let came = after.produced.records.saturating_sub(before.produced.records);
+            let came = after
+                .produced
+                .records
+                .saturating_sub(before.produced.records);
             let produced = before.unread.records.saturating_add(came);
             let mut object = Map::new();
             object.insert("cpu".into(), number.into());
