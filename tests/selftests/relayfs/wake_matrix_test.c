@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Who waits is woken: each way to wait, for each file, by all that is to wake it. The flush
- * interval is a minute where it is not what is tested, and nobody waits as long: none is saved by the
- * clock.
+ * interval is a minute where it is not what is tested, and nobody waits as long: the clock saves
+ * nobody.
  */
 
 #include "waiters.h"
