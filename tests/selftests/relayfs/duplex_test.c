@@ -131,6 +131,8 @@ static void *answer(void *arg)
 	long n;
 
 	memset(&s, 0, sizeof(s));
+	/* In one buffer: those of several CPUs are not in one order to each other. */
+	pin_to_cpu(0);
 	while ((n = reader_read(kernel->dev, kernel->reader, s.bytes + s.have,
 				sizeof(s.bytes) - s.have, 1)) > 0) {
 		s.have += n;
