@@ -226,6 +226,7 @@ TEST_F(file, flags_are_as_they_were_given)
 
 TEST_F(file, what_is_for_regular_files_is_refused)
 {
+	int advice;
 	int out = open("/tmp/relayfs_file_test", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	ASSERT_GE(out, 0);
@@ -233,7 +234,9 @@ TEST_F(file, what_is_for_regular_files_is_refused)
 	stream_put(&self->s, "abc");
 	EXPECT_EQ(copy_file_range(self->s.fd, NULL, out, NULL, 3, 0), -1);
 	EXPECT_EQ(errno, EINVAL);
-	EXPECT_EQ(posix_fadvise(self->s.fd, 0, 0, POSIX_FADV_SEQUENTIAL), ESPIPE);
+	advice = posix_fadvise(self->s.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	/* Small kernels do not have it. */
+	EXPECT_TRUE(advice == ESPIPE || advice == ENOSYS);
 	EXPECT_EQ(readahead(self->s.fd, 0, 1), -1);
 	EXPECT_EQ(errno, EINVAL);
 	EXPECT_EQ(ftruncate(self->s.fd, 0), -1);
