@@ -159,8 +159,12 @@ impl Buffer {
     /// Held by who reads as long as data may be in memory of the client's. Process context.
     pub(crate) fn be_guest(&self) -> Option<MutexGuard<'_, ()>> {
         // ORDERING: lent:B
-        let lent = self.is_lent.load(Ordering::Acquire);
-        lent.then(|| self.guests.lock())
+        self.is_lent().then(|| self.guests.lock())
+    }
+
+    /// Whether data may be in memory of the client's. Once it is not, it stays so.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_lent.load(Ordering::Acquire)
     }
 
     /// Its number among the buffers of its channel: that of its CPU.

@@ -21,18 +21,19 @@ impl Channel {
 
     /// Ends and delivers the current sub-buffer of one buffer, or of all. Process context, interrupts on.
     pub(crate) fn flush_some(&self, only: Option<&Buffer>) {
+        let _stores = self.keep_stores();
         self.for_some(only, |buffer| {
             on_owner(&buffer.current(), Store::switch_here);
             buffer.urge();
         });
     }
 
-    /// Calls `f` for one buffer, or for all, while their stores stay what they are. Process context.
+    /// Calls `f` for one buffer, or for all.
     fn for_some(&self, only: Option<&Buffer>, f: impl Fn(&Buffer)) {
-        self.while_no_resize(|| match only {
+        match only {
             Some(buffer) => f(buffer),
             None => self.buffers().iter().for_each(|buffer| f(buffer)),
-        });
+        }
     }
 
     /// Waits until the client was told of all there is. Nobody writes any more. Process context.
@@ -52,7 +53,8 @@ impl Channel {
         }
     }
 
-    /// Throws away what was written so far. Process context, interrupts on.
+    /// Throws away what was written so far. Waits for a consumer that is reading. Process context,
+    /// interrupts on.
     pub(crate) fn reset(&self) {
         self.reset_some(None);
     }
@@ -60,7 +62,8 @@ impl Channel {
     /// The same of one buffer, or of all.
     pub(crate) fn reset_some(&self, only: Option<&Buffer>) {
         self.for_some(only, |buffer| {
-            buffer.while_nobody_consumes(|store| on_owner(store, Store::reset_here));
+            let stores = || self.keep_stores();
+            buffer.while_nobody_consumes(stores, |store| on_owner(store, Store::reset_here));
         });
     }
 }

@@ -3,8 +3,9 @@
 //! Buffers of another size: got ready beside the old ones, then put in their place while writers and
 //! readers are at work.
 //!
-//! Lock order: `swap`, the kernel's hotplug lock, the channel's lock of its files; and a consumer's
-//! position inside `swap`.
+//! Lock order: a consumer's position, `swap`, the kernel's hotplug lock, the channel's lock of its
+//! files. Who reads may hold a position for as long as its user likes, and the end of the channel
+//! takes `swap`: so inside `swap` nobody waits for a position, nor for who reads memory of the client's.
 
 use super::config::geometry;
 use super::flush::{on_cpu, CpusLocked};
@@ -16,7 +17,7 @@ use crate::ring::Geometry;
 use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::bindings;
 use kernel::prelude::*;
-use kernel::sync::Arc;
+use kernel::sync::{Arc, MutexGuard};
 
 /// What the buffers of a channel are like now. Changed with the lock of the files held.
 pub(super) struct Present {
@@ -103,10 +104,9 @@ impl Swap {
 }
 
 impl Channel {
-    /// Does `f` while the buffers' stores stay what they are. Process context.
-    pub(super) fn while_no_resize<T>(&self, f: impl FnOnce() -> T) -> T {
-        let _swap = self.swap.lock();
-        f()
+    /// Keeps the buffers' stores what they are as long as the result lives. Process context.
+    pub(super) fn keep_stores(&self) -> MutexGuard<'_, Swap> {
+        self.swap.lock()
     }
 
     /// What its buffers are like now. Any context.
@@ -190,7 +190,7 @@ impl Channel {
     /// Goes over from memory of the client's to some of relayfs' own. Process context.
     pub(super) fn give_back(&self) -> Result {
         let buffer = self.buffers().get(0).ok_or(EINVAL)?;
-        let mut swap = self.swap.lock();
+        let swap = self.swap.lock();
         if swap.closed {
             return Err(ESHUTDOWN);
         }
@@ -201,10 +201,11 @@ impl Channel {
         let shape = self.shape();
         let copy = buffer.new_copy(shape)?;
         self.go_over(&mut Ready::new(self, shape)?)?;
+        // What follows waits for who reads; and whoever else is to resize for the end of this.
+        drop(swap);
         buffer.give_back(&lent, copy);
         // As long as the copy has not been read it is what was written to before.
         buffer.let_consumer_pass();
-        swap.ready = None;
         Ok(())
     }
 

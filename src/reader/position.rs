@@ -247,29 +247,38 @@ impl Buffer {
     }
 
     /// Takes the consumer to what is written to now, if it has read all that was before; so that this
-    /// need not be kept until it reads again. Not if it is reading; a mapped one only where it says.
+    /// need not be kept until it reads again. Not if it is reading, nor as long as memory of the client's
+    /// may be read; a mapped one only where it says. Waits for no reader.
     pub(crate) fn let_consumer_pass(&self) {
         let at = &self.consumer;
         let Some(mut place) = at.place.try_lock() else {
+        if self.is_lent() {
+            return;
+        }
             return;
         };
         self.follow(at, &mut place);
         if place.inside.is_some() || self.has_page() {
             return;
         }
-        let _guest = self.be_guest();
         let mut store = self.enter(&mut place);
         self.advance(at, &mut place, &mut store);
         self.step_back(at, &mut place, store);
     }
 
     /// Calls `reset`, which throws away what was written to a store and is called with all there are,
-    /// and brings the consumer to where it is then. Nobody may be changing the stores.
-    pub(crate) fn while_nobody_consumes(&self, reset: impl Fn(&Store)) {
+    /// and brings the consumer to where it is then. What `keep_stores` gives keeps the stores what they
+    /// are; it is called when nobody reads any more, which may take as long as who does likes.
+    pub(crate) fn while_nobody_consumes<G>(
+        &self,
+        keep_stores: impl FnOnce() -> G,
+        reset: impl Fn(&Store),
+    ) {
         let at = &self.consumer;
         let mut place = self.lock(at);
         let _guest = self.be_guest();
         let (oldest, _) = self.find(0);
+        let _stores = keep_stores();
         let current = self.current();
         if !Arc::ptr_eq(&oldest, &current) {
             reset(&oldest);

@@ -102,6 +102,9 @@ static inline u64 relay_flush(struct rchan *chan)
  * had read half a record. Writers may run meanwhile: a record is thrown away or kept as a whole.
  * Counters go on; what was thrown away and not consumed counts as overwritten.
  *
+ * It waits for a consumer that is reading just now, and that ends when its user's memory has taken
+ * what it is given. relay_flush() and relay_close() wait for no reader.
+ *
  * Context: process, interrupts on; sleeps. Not from a CPU hotplug callback.
  */
 static inline void relay_reset(struct rchan *chan)
@@ -192,6 +195,7 @@ static inline int relay_replace_buffer(struct rchan *chan)
  * @chan: the channel
  *
  * All that is unread is kept. When this has returned 0, &rchan_attr.init_buf is the client's again.
+ * It waits for who reads just now, as relay_reset() does.
  *
  * Context: process; sleeps.
  * Return: 0; -EINVAL: it has none, or no more; -EBUSY, -ENOMEM, -EINTR, -ESHUTDOWN: as

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ".channels": the list of all channels in the root of each mount. */
 
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/mount.h>
 
-#include "relaytest.h"
+#include "stuck.h"
 
 #define LIST	".channels"
 #define HEADER	"# mode usage format scheme delivery clock subbuf_size n_subbufs buffers " \
@@ -338,43 +337,19 @@ TEST_F(list, belongs_to_the_mount)
 	rmdir(data);
 }
 
-struct stuck {
-	int fd;
-	void *to;
-	ssize_t got;
-};
-
-static void *read_there(void *arg)
-{
-	struct stuck *s = arg;
-
-	s->got = read(s->fd, s->to, 4096);
-	return NULL;
-}
-
 TEST_F(list, waits_for_no_reader_that_is_in_a_page_fault)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_zeropage zero = {};
 	int id = chan_open(self->dev, "list/stuck", 4096, 4, RELAY_USAGE_GLOBAL);
-	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
 	struct relaytest_pattern p = { .id = id, .cpu = 0, .count = 3, .len = 100 };
-	struct stuck s = { .fd = file_open("list/stuck", O_RDONLY) };
-	struct uffd_msg msg;
-	pthread_t thread;
+	int fd = file_open("list/stuck", O_RDONLY), ret;
+	struct stuck s;
+	ssize_t got;
 
-	if (uffd < 0)
-		SKIP(return, "no userfaultfd");
-	s.to = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, s.to);
-	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
-	range.range.start = (uintptr_t)s.to;
-	range.range.len = PAGE;
-	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &range));
 	ASSERT_EQ(0, chan_pattern(self->dev, &p));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, read_there, &s));
-	ASSERT_EQ((ssize_t)sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	ret = stuck_begin(&s, fd);
+	if (ret == -ENOSYS)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
 
 	/* It is in the middle of the read now. */
 	ASSERT_EQ(0, chan_pattern(self->dev, &p));
@@ -382,13 +357,10 @@ TEST_F(list, waits_for_no_reader_that_is_in_a_page_fault)
 	EXPECT_EQ(0, number("list/stuck", "read"));
 	EXPECT_EQ(6, info("list/stuck", "total", "unread", false));
 
-	zero.range = range.range;
-	ASSERT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
-	pthread_join(thread, NULL);
-	EXPECT_LT(0, s.got);
-	EXPECT_EQ(s.got / 100, number("list/stuck", "read"));
-	close(uffd);
-	close(s.fd);
+	got = stuck_end(&s);
+	EXPECT_LT(0, got);
+	EXPECT_EQ(got / 100, number("list/stuck", "read"));
+	close(fd);
 }
 
 TEST_HARNESS_MAIN
