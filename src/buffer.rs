@@ -15,6 +15,7 @@ use kernel::sync::{new_mutex, Arc, Mutex, MutexGuard};
 
 mod bell;
 mod consumer;
+mod delivered;
 mod store;
 mod stores;
 mod teller;
@@ -158,12 +159,12 @@ impl Buffer {
 
     /// Held by who reads as long as data may be in memory of the client's. Process context.
     pub(crate) fn be_guest(&self) -> Option<MutexGuard<'_, ()>> {
-        // ORDERING: lent:B
         self.is_lent().then(|| self.guests.lock())
     }
 
     /// Whether data may be in memory of the client's. Once it is not, it stays so.
     pub(crate) fn is_lent(&self) -> bool {
+        // ORDERING: lent:B
         self.is_lent.load(Ordering::Acquire)
     }
 
@@ -193,9 +194,12 @@ impl Buffer {
         self.with_current(|store| store.ring().settled_pos())
     }
 
-    /// When a sub-buffer was begun or delivered last, by the ring's clock. Any context but NMI.
-    pub(crate) fn last_turn(&self) -> u64 {
-        self.with_current(|store| store.ring().last_turn())
+    /// When data was last delivered, what there is now included: in ns of real time; 0: never. Any
+    /// context but NMI.
+    pub(crate) fn last_delivery(&self) -> u64 {
+        let delivered = &self.bell.delivered;
+        delivered.up_to(self.settled_pos());
+        delivered.at()
     }
 
     /// Whether a record that does not fit the current sub-buffer would be refused. Any context but NMI.

@@ -2,6 +2,7 @@
 
 //! How the readers of a buffer are told: all a commit needs to know of them.
 
+use super::delivered::Delivered;
 use super::teller::Teller;
 use crate::channel::Hub;
 use crate::lock::SectionLock;
@@ -21,6 +22,7 @@ pub(crate) struct Bell {
     signal: Signal<Bell>,
     /// What those who wait wish for.
     pub(crate) wish: Wish,
+    pub(crate) delivered: Delivered,
     /// Keeps writers apart, where that takes a lock.
     #[pin]
     pub(crate) section: SectionLock,
@@ -38,6 +40,7 @@ impl Bell {
                 wait <- WaitQueue::new(),
                 signal <- Signal::new(),
                 wish: Wish::new(),
+                delivered: Delivered::new(),
                 section <- SectionLock::new(),
                 teller,
             }),

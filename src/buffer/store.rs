@@ -427,6 +427,9 @@ impl Hooks for Store {
     }
 
     fn whole(&self, whole: &Whole) {
+        self.bell
+            .delivered
+            .up_to(self.geo().start(whole.seq.wrapping_add(1)));
         if let Some(turns) = self.turns.as_ref() {
             return turns.whole(self, whole);
         }

@@ -216,6 +216,7 @@ impl Buffer {
                 room.wake_all();
             }
         }
+        self.bell().delivered.up_to(ring.given_pos(c));
         let mid_run = ring.mid_run(c);
         at.pos.store(ring.consumed_pos(c), Ordering::Release);
         at.mid_run.store(mid_run, Ordering::Release);
@@ -251,10 +252,10 @@ impl Buffer {
     /// may be read; a mapped one only where it says. Waits for no reader.
     pub(crate) fn let_consumer_pass(&self) {
         let at = &self.consumer;
-        let Some(mut place) = at.place.try_lock() else {
         if self.is_lent() {
             return;
         }
+        let Some(mut place) = at.place.try_lock() else {
             return;
         };
         self.follow(at, &mut place);
@@ -277,8 +278,8 @@ impl Buffer {
         let at = &self.consumer;
         let mut place = self.lock(at);
         let _guest = self.be_guest();
-        let (oldest, _) = self.find(0);
         let _stores = keep_stores();
+        let (oldest, _) = self.find(0);
         let current = self.current();
         if !Arc::ptr_eq(&oldest, &current) {
             reset(&oldest);

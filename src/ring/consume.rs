@@ -130,6 +130,11 @@ impl<R: Rmw> Ring<R> {
         self.geo.start(c.seq).wrapping_add(c.off)
     }
 
+    /// The position below which a reader at the cursor was given everything: that, or the end of its run.
+    pub(crate) fn given_pos(&self, c: &Cursor) -> u64 {
+        self.geo.start(c.seq).wrapping_add(c.end.max(c.off))
+    }
+
     /// Takes a cursor that holds nothing to `pos`.
     pub(crate) fn place(&self, c: &mut Cursor, pos: u64) {
         c.go_to(self.geo.seq(pos));
@@ -199,19 +204,6 @@ impl<R: Rmw> Ring<R> {
             }
             _ => start,
         }
-    }
-
-    /// When a sub-buffer was begun or delivered last, by the ring's clock; 0 if none was.
-    pub(crate) fn last_turn(&self) -> u64 {
-        let delivered = self.head().deliver.seq.load(Ordering::Acquire);
-        let current = self.geo.seq(self.pos(Ordering::Acquire));
-        // A slot that is not in use yet shows an earlier time.
-        let begin = self.subbuf(current).begin.load(Ordering::Relaxed);
-        let end = self
-            .subbuf(delivered.wrapping_sub(1))
-            .end
-            .load(Ordering::Relaxed);
-        begin.max(end)
     }
 
     /// Where readers of a whole sub-buffer with data up to `data_len` have read all of it.

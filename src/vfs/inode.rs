@@ -11,7 +11,6 @@ use super::{context::OPTIONS, file, StaticOps};
 use crate::bindings as local;
 use crate::buffer::Buffer;
 use crate::channel::{config::Config, Channel};
-use crate::ring::Clock;
 use core::mem::MaybeUninit;
 use kernel::bindings;
 use kernel::prelude::*;
@@ -100,23 +99,15 @@ impl Node {
         }
     }
 
-    /// When data was last delivered, as far as that is known: with the monotonic clock, when a sub-buffer
-    /// was begun or ended. In ns of that; 0: not known.
+    /// When data was last delivered, in ns of real time; 0: never.
     fn last_delivery(&self) -> u64 {
-        let Some(channel) = self.data_of() else {
-            return 0;
-        };
-        if channel.config().shape.spec.clock() != Clock::Mono {
-            return 0;
-        }
         match self {
-            Self::Buffer(_, buffer) => buffer.last_turn(),
-            _ => channel
-                .buffers()
-                .iter()
-                .map(|buffer| buffer.last_turn())
-                .max()
-                .unwrap_or(0),
+            Self::Buffer(_, buffer) => buffer.last_delivery(),
+            Self::Whole(channel) => {
+                let all = channel.buffers().iter();
+                all.map(|buffer| buffer.last_delivery()).max().unwrap_or(0)
+            }
+            _ => 0,
         }
     }
 }
@@ -406,8 +397,7 @@ unsafe extern "C" fn getattr(
         follow_mount(inode);
         let last = node.last_delivery();
         if last != 0 {
-            let real = local::relayfs_helper_mono_to_real(last as i64);
-            local::relayfs_helper_set_mtime(inode, real);
+            local::relayfs_helper_set_mtime(inode, last as i64);
         }
         let result = bindings::simple_getattr(idmap, path, stat, mask, flags);
         if let Some(channel) = node.data_of() {

@@ -16,9 +16,18 @@ FIXTURE_VARIANT(stat)
 	const struct stream_kind *kind;
 };
 
+#define KIND(name, path, bits) \
+	static const struct stream_kind name##_kind = { .file = path, .flags = bits }; \
+	FIXTURE_VARIANT_ADD(stat, name) { .kind = &name##_kind }
+
 FIXTURE_VARIANT_ADD(stat, buffer) { .kind = &stream_buffer };
 FIXTURE_VARIANT_ADD(stat, whole) { .kind = &stream_whole };
 FIXTURE_VARIANT_ADD(stat, global) { .kind = &stream_global };
+KIND(buffer_tsc, "s.d/cpu0", RELAY_MODE_NO_OVERWRITE | RELAY_TIMESTAMP_TSC);
+KIND(whole_tsc, "s", RELAY_MODE_CONTINUOUS | RELAY_TIMESTAMP_TSC);
+KIND(buffer_no_clock, "s.d/cpu0", RELAY_MODE_CONTINUOUS | RELAY_TIMESTAMP_NONE);
+KIND(global_no_clock, "s", RELAY_USAGE_GLOBAL | RELAY_TIMESTAMP_NONE);
+KIND(packet_no_clock, "s.d/cpu0", RELAY_DELIVERY_PACKET | RELAY_TIMESTAMP_NONE);
 
 FIXTURE_SETUP(stat)
 {
@@ -67,7 +76,7 @@ TEST_F(stat, mtime_is_the_last_delivery)
 	EXPECT_LE(ns(st.st_mtim), real_ns());
 	usleep(20000);
 	before = real_ns();
-	/* The conversion of clocks may differ by what they drift. */
+	/* The clock that writers may read can be a little off. */
 	EXPECT_LT(ns(st.st_mtim), before - 10000000);
 	stream_put(&self->s, "abc");
 	EXPECT_EQ(chan_flush(self->s.dev, self->s.id), 0);
@@ -87,6 +96,40 @@ TEST_F(stat, mtime_is_the_last_delivery)
 	snprintf(path, sizeof(path), MOUNT "/%s", variant->kind->file);
 	ASSERT_EQ(stat(path, &again), 0);
 	EXPECT_GT(ns(again.st_mtim), ns(st.st_mtim));
+}
+
+/* What is in no complete sub-buffer is delivered to the first who reads it, or looks. */
+TEST_F(stat, mtime_of_what_is_read_in_parts)
+{
+	int64_t before, after;
+	struct stat st, again;
+	char b[8];
+
+	for (int round = 0; round < 3; round++) {
+		usleep(20000);
+		before = real_ns();
+		stream_put(&self->s, "abcdef");
+		EXPECT_EQ(read(self->s.fd, b, 2), 2);
+		after = real_ns();
+		usleep(20000);
+		ASSERT_EQ(fstat(self->s.fd, &st), 0);
+		EXPECT_GE(ns(st.st_mtim), before - 1000000);
+		EXPECT_LE(ns(st.st_mtim), after + 1000000);
+		EXPECT_EQ(read(self->s.fd, b, 8), 4);
+		ASSERT_EQ(fstat(self->s.fd, &again), 0);
+		EXPECT_EQ(ns(again.st_mtim), ns(st.st_mtim));
+
+		usleep(20000);
+		before = real_ns();
+		stream_put(&self->s, "gh");
+		ASSERT_EQ(fstat(self->s.fd, &st), 0);
+		EXPECT_GE(ns(st.st_mtim), before - 1000000);
+		EXPECT_LE(ns(st.st_mtim), real_ns() + 1000000);
+		usleep(20000);
+		EXPECT_EQ(read(self->s.fd, b, 8), 2);
+		ASSERT_EQ(fstat(self->s.fd, &again), 0);
+		EXPECT_EQ(ns(again.st_mtim), ns(st.st_mtim));
+	}
 }
 
 TEST_F(stat, duplicates_share_position_and_flags)
