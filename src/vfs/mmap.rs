@@ -74,8 +74,7 @@ pub(super) unsafe extern "C" fn mmap(
     }
 }
 
-/// What was mapped at once. Its parts share it when they become mappings of their own, and so does a
-/// copy of it in a child.
+/// What was mapped at once. While it is moved there are two of it for a moment, which share this.
 struct Mapping {
     channel: Arc<Channel>,
     /// All of it was mapped, not one page.
@@ -90,15 +89,16 @@ static OPERATIONS: StaticOps<bindings::vm_operations_struct> =
         bindings::vm_operations_struct {
             open: Some(open),
             close: Some(close),
+            may_split: Some(may_split),
             ..core::mem::zeroed()
         }
     });
 
 /// # Safety
 ///
-/// As the kernel calls it: part of a mapping of ours becomes one of its own.
+/// As the kernel calls it: a mapping of ours, but for its place, is made of another.
 unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: As the caller promises: the other part has a count of the mapping.
+    // SAFETY: As the caller promises: the other has a count of the mapping.
     let mapping = unsafe {
         let mapping = (*vma).vm_private_data.cast::<Mapping>();
         ArcBorrow::from_raw(mapping.cast_const())
@@ -109,11 +109,11 @@ unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
 
 /// # Safety
 ///
-/// As the kernel calls it: a mapping of ours, or a part of one, goes.
+/// As the kernel calls it: a mapping of ours goes.
 unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
     // SAFETY: As the caller promises: `mmap()` or `open()` left a count of the mapping for it.
     let mapping = unsafe { Arc::from_raw((*vma).vm_private_data.cast::<Mapping>().cast_const()) };
-    // Only the last part is the end of the mapping.
+    // Only the last is the end of it.
     let Some(mapping) = Arc::into_unique_or_drop(mapping) else {
         return;
     };
@@ -125,6 +125,15 @@ unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
         // SAFETY: As the caller promises. What the client answers does not matter.
         let _ = unsafe { callbacks.fileop((*vma).vm_file, local::relay_fileop_RELAY_FILE_UNMAP) };
     }
+}
+
+/// A part of it is no mapping: it is there, moved, protected and gone as a whole.
+///
+/// # Safety
+///
+/// As the kernel calls it: a mapping of ours, of which a part is to become one of its own.
+unsafe extern "C" fn may_split(_vma: *mut bindings::vm_area_struct, _addr: usize) -> i32 {
+    EINVAL.to_errno()
 }
 
 /// Maps the first page, or all; says whether it was all. The pages are counted by the mapping, so

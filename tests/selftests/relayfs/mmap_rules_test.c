@@ -213,9 +213,6 @@ TEST_F(rules, it_does_not_grow)
 	if (p != MAP_FAILED)
 		munmap(p, self->len);
 	EXPECT_EQ(touch(self->p), 0);
-	/* In place of the first page: that is let go first. */
-	EXPECT_EQ(result(remap_file_pages(self->p, PAGE, 0, 1, 0)), -ENXIO);
-	EXPECT_EQ(touch(self->p), SIGSEGV);
 }
 
 TEST_F(rules, it_can_be_moved)
@@ -237,18 +234,51 @@ TEST_F(rules, it_can_be_moved)
 	}
 }
 
-TEST_F(rules, parts_can_be_unmapped)
+/* Each attempt to treat some of it otherwise than the rest. */
+TEST_F(rules, it_has_no_parts)
 {
+	static const int advice[] = { MADV_SEQUENTIAL, MADV_RANDOM };
+	char *room = mmap(NULL, self->len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct { char *at; size_t len; } parts[] = {
+		{ self->p, PAGE },			/* the first page */
+		{ self->p + PAGE, PAGE },		/* one inside */
+		{ self->p + self->len - PAGE, PAGE },	/* the last */
+		{ self->p + PAGE, self->len - PAGE },	/* all but the first */
+	};
+
 	if (variant->page)
 		SKIP(return, "one page has no parts");
-	EXPECT_EQ(munmap(self->p + PAGE, PAGE), 0);
-	EXPECT_EQ(touch(self->p + PAGE), SIGSEGV);
-	EXPECT_EQ(touch(self->p), 0);
-	EXPECT_EQ(touch(self->p + 2 * PAGE), 0);
-	EXPECT_EQ(mremap(self->p + 2 * PAGE, 2 * PAGE, PAGE, 0), self->p + 2 * PAGE);
-	EXPECT_EQ(munmap(self->p, PAGE), 0);
-	EXPECT_EQ(touch(self->p + 2 * PAGE), 0);
-	EXPECT_EQ(result(mprotect(self->p + 2 * PAGE, PAGE, PROT_READ | PROT_WRITE)), -EACCES);
+	ASSERT_NE(room, MAP_FAILED);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		char *at = parts[i].at;
+		size_t len = parts[i].len;
+
+		EXPECT_EQ(result(munmap(at, len)), -EINVAL) TH_LOG("part %zu", i);
+		EXPECT_EQ(result(mprotect(at, len, PROT_NONE)), -EINVAL) TH_LOG("part %zu", i);
+		EXPECT_EQ(mremap(at, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, room), MAP_FAILED);
+		EXPECT_EQ(errno, EINVAL) TH_LOG("part %zu", i);
+		EXPECT_EQ(mmap(at, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			  MAP_FAILED);
+		EXPECT_EQ(errno, EINVAL) TH_LOG("part %zu", i);
+		EXPECT_EQ(mmap(at, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, self->fd, 0),
+			  MAP_FAILED);
+		EXPECT_EQ(errno, EINVAL) TH_LOG("part %zu", i);
+		for (size_t j = 0; j < sizeof(advice) / sizeof(*advice); j++)
+			EXPECT_EQ(result(madvise(at, len, advice[j])), -EINVAL)
+				TH_LOG("part %zu", i);
+	}
+	EXPECT_EQ(mremap(self->p, self->len, PAGE, 0), MAP_FAILED);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_EQ(result(remap_file_pages(self->p, PAGE, 0, 1, 0)), -EINVAL);
+	/* It is still there, and one. */
+	for (size_t at = 0; at < self->len; at += PAGE)
+		EXPECT_EQ(touch(self->p + at), 0);
+	EXPECT_EQ(mremap(self->p, self->len, self->len, MREMAP_MAYMOVE | MREMAP_FIXED, room), room);
+	ASSERT_EQ(write_records(self->dev, self->id, 0, 1, SUBBUF), 1);
+	EXPECT_EQ(LOAD(((struct relayfs_meta *)room)->delivered), 1);
+	self->p = room;
+	EXPECT_EQ(result(munmap(self->p, self->len)), 0);
+	EXPECT_EQ(touch(self->p), SIGSEGV);
 }
 
 TEST_F(rules, advice_is_refused_or_harms_who_gives_it)
