@@ -60,7 +60,8 @@ struct relay_schema;
  * @n_subbufs: sub-buffers per buffer: a power of two, at least 2; 0: 8. A buffer is at most 1 GiB
  * @mode: permission bits of the files, a subset of 0666; 0: the read bits of the mount's mode. Who
  *	may read them may also enter "<path>.d"; the directories above follow the mount. The write
- *	bits are those of "<path>" only: see &rchan_callbacks.user_deliver
+ *	bits are those of "<path>" only: see &rchan_callbacks.user_deliver. The files of CPUs get
+ *	write permission by chmod(2), for readers who map the consumer page
  * @uid: owner of the files; 0: the mount's
  * @gid: group of the files; 0: the mount's
  * @flush_interval_ms: while a reader waits: how long data below the watermark may stay

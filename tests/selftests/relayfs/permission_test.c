@@ -46,7 +46,7 @@ static const struct entry entries[] = {
 
 FIXTURE(permission)
 {
-	int dev, files;
+	int dev, files, plain;
 };
 
 FIXTURE_VARIANT(permission)
@@ -88,7 +88,8 @@ FIXTURE_SETUP(permission)
 	self->files = files_device();
 	ASSERT_GE(self->files, 0);
 	ASSERT_EQ(pin_to_cpu(0), 0);
-	ASSERT_GE(chan_open(self->dev, "plain", PAGE, 2, 0), 0);
+	self->plain = chan_open(self->dev, "plain", PAGE, 2, 0);
+	ASSERT_GE(self->plain, 0);
 	ASSERT_GE(chan_open(self->dev, "deep/one", PAGE, 2, 0), 0);
 	ASSERT_GE(chan_open(self->dev, "events", PAGE, 2, RELAY_FORMAT_RECORDS), 0);
 	ASSERT_GE(chan_open_attr(self->dev, "own", (struct relaytest_open){ .mode = OWN_MODE,
@@ -298,6 +299,46 @@ static int try_read_after(const void *argument)
 	if (become(&other))
 		return 255;
 	return read(*(const int *)argument, &byte, 1) < 0 ? errno : 0;
+}
+
+/* Consumes all but 50 bytes by the consumer page, and those by reading. */
+static int try_consume(const void *argument)
+{
+	int fd;
+	char data[PAGE];
+	const struct relayfs_meta *meta;
+	struct relayfs_consumer *page;
+
+	if (become(argument))
+		return 255;
+	fd = file_open("plain.d/cpu0", O_RDWR | O_EXCL | O_NONBLOCK);
+	if (fd < 0)
+		return errno;
+	meta = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, RELAYFS_OFF_CONSUMER);
+	if (meta == MAP_FAILED || page == MAP_FAILED)
+		return errno;
+	__atomic_store_n(&page->position, meta->write_pos - 50, __ATOMIC_RELEASE);
+	if (read(fd, data, PAGE) != 50)
+		return 254;
+	/* That is all there is to be written. */
+	return write(fd, "x", 1) == -1 && errno == EINVAL ? 0 : 253;
+}
+
+TEST_F(permission, of_the_consumer_page_comes_by_chmod)
+{
+	struct entry e = { "plain.d/cpu0", FOLLOWS_FILE, FOLLOWS_DIR, false, false };
+	struct relaytest_pattern p = { .id = self->plain, .cpu = 0, .count = 2, .len = 100 };
+
+	for (int i = 0; i < 2; i++) {
+		int want = -expected(&e, variant->mode, &variant->user, O_RDWR);
+
+		ASSERT_EQ(chan_pattern(self->dev, &p), 0);
+		EXPECT_EQ(in_child(try_consume, &variant->user), want);
+		EXPECT_EQ(info("plain", "cpu0", "unread", true), want ? 200 * (i + 1) : 0);
+		e.mode = 0460;
+		ASSERT_EQ(chmod(MOUNT "/plain.d/cpu0", e.mode), 0);
+	}
 }
 
 TEST_F(permission, is_asked_for_at_open_only)
