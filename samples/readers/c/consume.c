@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 	struct relayfs_consumer *c = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
 					  MAP_SHARED, fd, RELAYFS_OFF_CONSUMER);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	__u64 n, flushed;
+	__u64 n, from, flushed;
 
 	if (m == MAP_FAILED || c == MAP_FAILED)
 		return perror(argv[argc - 1]), 1;
@@ -32,15 +32,19 @@ int main(int argc, char **argv)
 			 MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return perror("mmap"), 1;
+	/* The beginning of a sub-buffer may have been read before. */
+	from = LOAD(m->consumed) % m->subbuf_size;
 	for (n = LOAD(m->consumed) / m->subbuf_size;;) {
-		for (; LOAD(m->delivered) > n; n++) {
+		for (; LOAD(m->delivered) > n; n++, from = 0) {
 			const struct relayfs_subbuf *d = (void *)(map + sizeof(*m) +
 					n % m->n_subbufs * m->desc_size);
+			__u64 slot = m->data_offset + n % m->n_subbufs * m->subbuf_size;
 
+			if (from < d->data_start)
+				from = d->data_start;
 			/* Not one that was skipped. */
-			if (!(LOAD(d->claim) >> 16 & 1))
-				fwrite(map + m->data_offset + n % m->n_subbufs * m->subbuf_size +
-				       d->data_start, d->data_len - d->data_start, 1, stdout);
+			if (!(LOAD(d->claim) >> 16 & 1) && from < d->data_len)
+				fwrite(map + slot + from, d->data_len - from, 1, stdout);
 			__atomic_store_n(&c->position, (n + 1) * m->subbuf_size,
 					 __ATOMIC_RELEASE);
 		}

@@ -129,3 +129,20 @@ def readers_c_consume():
     expect((child.returncode, err), (0, b""), "status, errors")
     with open("out", "rb") as out:
         expect(out.read(), b"".join(lines(MANY)), "what it printed")
+
+
+@test
+def readers_c_consume_goes_on():
+    """the reader in C that consumes a mapping begins where the one before it stopped, inside a sub-buffer"""
+    channel = Channel()
+    Writer(channel, lines(MANY)[:20], close=False).check()
+    taken = len(b"".join(lines(MANY)[:7])) + 3
+    with open(channel.cpu(0), "rb", buffering=0) as file:
+        got = file.read(taken)
+    with open("out", "wb") as out:
+        child = start(f"{READERS}/c/consume", channel.cpu(0), stdout=out)
+    Writer(channel, lines(MANY)[20:]).check()
+    _, err = child.communicate()
+    expect((child.returncode, err), (0, b""), "status, errors")
+    with open("out", "rb") as out:
+        expect(got + out.read(), b"".join(lines(MANY)), "what it printed")
