@@ -32,8 +32,13 @@ fails_with() {
 	esac
 }
 
+# unit KEY: what systemd's unit says; it lies beside the tests
+unit() {
+	sed -n "/^\[Mount\]/,/^\[Install\]/s/^$1=//p" "$(dirname "$0")/sys-kernel-relay.mount"
+}
+
 modprobe relayfs 2>/dev/null
-plan 27
+plan 31
 
 check "listed in /proc/filesystems" grep -qw relayfs /proc/filesystems
 check "mount point exists" test -d $MOUNT
@@ -81,6 +86,15 @@ check "unknown option" fails_with "Invalid argument" mount -t relayfs -o bogus=1
 check "bad mode" fails_with "Invalid argument" mount -t relayfs -o mode=8 relayfs "$d"
 check "mode beyond 0777" fails_with "Invalid argument" mount -t relayfs -o mode=4755 relayfs "$d"
 check "bad uid" fails_with "Invalid argument" mount -t relayfs -o uid=me relayfs "$d"
+
+# As systemd mounts it, which wants the unit's name to be the path.
+where=$(unit Where)
+check "the unit is named after its mount point" equal "$where" "$(echo /sys-kernel-relay | tr - /)"
+check "... which the module makes" test -d "$where"
+check "it can be mounted so" mount -t "$(unit Type)" -o "$(unit Options)" "$(unit What)" "$where"
+check "... with the options it says" equal \
+	"$(sed -n "s|^relayfs $where relayfs rw,\(.*\),relatime .*|\1|p" /proc/mounts)" "$(unit Options)"
+umount "$where"
 
 mount -t relayfs relayfs $MOUNT
 finish
