@@ -104,16 +104,16 @@ impl Buffer {
                     continue;
                 }
             }
-            let bytes = ring.peek(c);
+            let bytes = ring.peek(&place.cursor);
             let wanted = bytes.len().min(to.len());
-            let n = to.copy_to_iter(bytes);
-            ring.consume(c, n as u64);
+            let n = at.while_it_stays(place, || to.copy_to_iter(bytes));
+            ring.consume(&mut place.cursor, n as u64);
             copied = copied.wrapping_add(n);
             if n < wanted {
                 error = Some(EFAULT);
                 break;
             }
-            if one_run && !ring.mid_run(c) {
+            if one_run && !ring.mid_run(&place.cursor) {
                 break;
             }
         }

@@ -364,10 +364,13 @@ impl Store {
     }
 
     /// Whether readers who look at complete sub-buffers only miss something that a switch would show
-    /// them.
-    pub(crate) fn needs_switch(&self) -> bool {
+    /// them. A consumer that says where it is, if it `has_page`, and is alone, misses nothing as long as it
+    /// is far behind: it has complete ones to read, and each that ends early takes room from writers.
+    pub(crate) fn needs_switch(&self, has_page: bool) -> bool {
         let waits = || self.ring.is_whole_only() && self.bell.is_waited_for();
-        (self.is_mapped() || waits()) && self.ring.needs_flush()
+        let mappings = self.mapped.load(Ordering::Relaxed);
+        let is_behind = || has_page && mappings == 1 && self.ring.is_crowded();
+        ((mappings != 0 && !is_behind()) || waits()) && self.ring.needs_flush()
     }
 
     /// Whether there is something that reads find only after a switch.

@@ -133,15 +133,23 @@ impl Look {
     }
 
     fn stats(&self, place: &Place) -> Stats {
+        // First: what is written while this looks is produced, and not lost yet.
+        let overwritten = self.overwritten(place);
         let mut sum = self.gone.stats.plus(&self.current.ring().totals());
         if let Some(old) = &self.old {
             sum = sum.plus(&old.ring().totals());
         }
         Stats {
             read: place.cursor().read,
-            overwritten: self.overwritten(place),
+            overwritten,
             ..sum
         }
+    }
+
+    /// Bytes that fit.
+    fn room(&self) -> u64 {
+        let old = self.old.as_ref().map_or(0, |old| old.geo().ring_size());
+        self.current.geo().ring_size().wrapping_add(old)
     }
 
     fn progress(&self, place: &Place) -> Progress {
@@ -314,10 +322,11 @@ impl Buffer {
         self.look().overwritten(place)
     }
 
-    /// The counters, and how far it has come, as seen with the consumer at `place`.
-    pub(crate) fn look_from(&self, place: &Place) -> (Stats, Progress) {
+    /// The counters, how far it has come, as seen with the consumer at `place`, and for how many bytes there
+    /// is room.
+    pub(crate) fn look_from(&self, place: &Place) -> (Stats, Progress, u64) {
         let look = self.look();
-        (look.stats(place), look.progress(place))
+        (look.stats(place), look.progress(place), look.room())
     }
 
     /// The position at which a reader that has come to `from` is due. Any context but NMI.

@@ -5,7 +5,7 @@
 //! Writers wake pollers when the watermark is reached only. While one waits, this looks at intervals
 //! whether there is less, but something; writers need not do anything. A read that waits has a clock
 //! of its own. While a buffer is mapped, or somebody polls who is given complete sub-buffers only, this
-//! ends those that are not full.
+//! ends those that are not full; but not for a consumer that has enough to read.
 
 use super::flush::on_owner;
 use crate::bindings as local;
@@ -93,13 +93,14 @@ impl Ticker {
     /// Shows those what there is who look at complete sub-buffers only.
     fn switch(&self) {
         for buffer in self.buffers.iter() {
-            if buffer.has_page() {
+            let has_page = buffer.has_page();
+            if has_page {
                 // Its room, its counts, and what it need not have kept any longer.
                 buffer.let_consumer_pass();
             }
             let store = buffer.current();
             store.settle();
-            if store.needs_switch() {
+            if store.needs_switch(has_page) {
                 on_owner(&store, Store::switch_here);
             }
         }

@@ -44,6 +44,8 @@ pub(crate) struct Merge {
     pub(super) packets: u64,
     /// Events lost in all buffers, as far as it is known.
     pub(super) lost: u64,
+    /// Those of them that were lost before the first packet.
+    pub(super) lost_before: u64,
 }
 
 /// What is known of a buffer.
@@ -53,6 +55,8 @@ struct Known {
     floor: u64,
     /// Records that were lost: this reader missed them, or they were refused.
     lost: u64,
+    /// Those of them that were lost before it came.
+    lost_before: u64,
 }
 
 /// What a look at a buffer found.
@@ -131,6 +135,16 @@ impl Merge {
             let more = lost.saturating_sub(known.lost);
             known.lost = known.lost.wrapping_add(more);
             self.lost = self.lost.wrapping_add(more);
+        }
+    }
+
+    /// The same before the first packet, of what was lost before this reader came.
+    fn note_lost_before(&mut self, number: u32, lost: u64) {
+        self.note_lost(number, lost);
+        if let Some(known) = self.known.get_mut(number as usize) {
+            let more = lost.saturating_sub(known.lost_before);
+            known.lost_before = known.lost_before.wrapping_add(more);
+            self.lost_before = self.lost_before.wrapping_add(more);
         }
     }
 
@@ -338,6 +352,9 @@ impl Channel {
             (None, Manner::Runs) if ring.is_whole_only() => Look::Later,
             (None, _) => Look::Nothing,
         };
+        if manner == Manner::Events && merge.packets == 0 {
+            merge.note_lost_before(buffer.number(), ring.lost_before_all(c));
+        }
         // Only a run some byte of which was read must be kept from the writers.
         if !half_read {
             ring.detach(c);

@@ -4,7 +4,8 @@
 //! long as no other buffer has an older one.
 //!
 //! They have numbers of their own. What is lost of all buffers, refused or overwritten, is their count
-//! of lost events.
+//! of lost events. The first packet has what was lost before its reader came: that is missing before the
+//! stream, and nowhere in it.
 
 use super::merge::{Manner, Merge};
 use super::position::Place;
@@ -90,7 +91,7 @@ impl Channel {
             begin,
             end: batch.end.max(begin),
             len: batch.len,
-            discarded: if first { 0 } else { merge.lost },
+            discarded: if first { merge.lost_before } else { merge.lost },
             number: merge.packets,
         };
         let events = ring.peek(c).get(skip as usize..).unwrap_or_default();

@@ -5,7 +5,7 @@
 use super::Manner;
 use crate::buffer::{Buffer, Store};
 use crate::lock::Guarded;
-use crate::ring::{Count, Cursor, Progress, Stats};
+use crate::ring::{Count, Cursor, Progress, Said, Stats};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kernel::prelude::*;
 use kernel::sync::{new_mutex, Arc, Mutex};
@@ -53,6 +53,27 @@ struct Seen {
     seq: u64,
     read: Count,
     missed: Count,
+    /// What is left of the run it is in, as long as it stays there. `None`: it may be on its way.
+    stays: Option<Count>,
+    /// How often it went on its way.
+    turns: u64,
+    /// What was said of the buffer's counters.
+    said: Said,
+}
+
+impl Seen {
+    /// The cursor is there.
+    fn note(&mut self, generation: u64, c: &Cursor) {
+        self.generation = generation;
+        self.seq = c.seq;
+        self.read = c.read;
+        self.missed = c.missed;
+    }
+
+    /// Whether the place has been there all the time since it was seen.
+    fn stayed(&self, now: &Self) -> bool {
+        self.stays.is_some() && now.stays.is_some() && self.turns == now.turns
+    }
 }
 
 /// Where a reader has come to.
@@ -125,6 +146,24 @@ impl Position {
             generation: place.generation,
             pos: self.pos(),
         }
+    }
+
+    /// Does what may take as long as a user likes, with a reader that stays in its run meanwhile, and lets
+    /// those who count know.
+    pub(super) fn while_it_stays<T>(&self, place: &Place, f: impl FnOnce() -> T) -> T {
+        if !self.consumes {
+            return f();
+        }
+        self.seen.with(|seen| {
+            seen.note(place.generation, &place.cursor);
+            seen.stays = Some(place.cursor.unread());
+        });
+        let result = f();
+        self.seen.with(|seen| {
+            seen.stays = None;
+            seen.turns = seen.turns.wrapping_add(1);
+        });
+        result
     }
 
     /// Whether the reader is in the middle of a run.
@@ -221,22 +260,17 @@ impl Buffer {
         at.pos.store(ring.consumed_pos(c), Ordering::Release);
         at.mid_run.store(mid_run, Ordering::Release);
         place.inside = mid_run.then_some(store);
-        let c = &place.cursor;
-        let now = Seen {
-            generation: place.generation,
-            seq: c.seq,
-            read: c.read,
-            missed: c.missed,
-        };
-        at.seen.with(|seen| *seen = now);
+        at.seen
+            .with(|seen| seen.note(place.generation, &place.cursor));
     }
 
     /// A place to count from.
-    fn place_seen(&self, seen: Seen) -> Place {
+    fn place_seen(&self, seen: &Seen) -> Place {
         let (_, before) = self.find(seen.generation);
+        let left = seen.stays.unwrap_or_default();
         Place {
             generation: seen.generation,
-            cursor: Cursor::seen(seen.seq, seen.read, seen.missed, before),
+            cursor: Cursor::seen(seen.seq, seen.read, seen.missed, left, before),
             ..Place::default()
         }
     }
@@ -330,14 +364,24 @@ impl Buffer {
     /// Who copies to a user may take as long as that user likes, so nobody waits for him: what the
     /// consumer has read, and how far it is, is then as it was when that began.
     pub(crate) fn counters(&self) -> (Stats, Progress) {
-        let mut place = self.consumer.place.try_lock();
+        let at = &self.consumer;
+        let mut place = at.place.try_lock();
         if let Some(place) = &mut place {
-            self.follow(&self.consumer, place);
+            self.follow(at, place);
         }
         let _guest = self.be_guest();
-        match place {
+        let (stats, progress, room) = match place {
             Some(place) => self.look_from(&place),
-            None => self.look_from(&self.place_seen(self.consumer.seen.with(|seen| *seen))),
-        }
+            None => {
+                let seen = at.seen.with(|seen| *seen);
+                let (mut stats, progress, room) = self.look_from(&self.place_seen(&seen));
+                if !at.seen.with(|now| seen.stayed(now)) {
+                    // What is gone now it may have read before.
+                    stats.overwritten = seen.missed;
+                }
+                (stats, progress, room)
+            }
+        };
+        (at.seen.with(|seen| seen.said.after(&stats, room)), progress)
     }
 }

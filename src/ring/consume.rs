@@ -341,28 +341,12 @@ impl<R: Rmw> Ring<R> {
         {
             return None;
         }
-        let line = &self.head().deliver;
-        let before = Count {
-            // ORDERING: finish:B
-            records: line.records.load(Ordering::Acquire),
-            // ORDERING: finish:B
-            bytes: line.bytes.load(Ordering::Acquire),
-        };
-        // The counts are those before this sub-buffer only if it is not delivered by now.
-        if self.committed(subbuf, c.seq) != Some((bytes, records)) {
+        let (delivered, before) = self.delivered();
+        if delivered != c.seq {
             return None;
         }
-        let mut payload = bytes.wrapping_sub(data_start);
         // SAFETY: The cursor holds the slot, so it is not opened again.
-        unsafe {
-            self.for_each_hole(c.seq, |hole| {
-                if hole.start < bytes {
-                    // That of an event goes to where the next one begins.
-                    let len = hole.len.min(bytes.wrapping_sub(hole.start));
-                    payload = payload.wrapping_sub(len);
-                }
-            })
-        };
+        let payload = unsafe { self.payload_before(c.seq, bytes, 0) };
         Some(Run {
             before,
             count: Count {

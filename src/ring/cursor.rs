@@ -57,6 +57,22 @@ pub(crate) struct Count {
 }
 
 impl Count {
+    /// Not less than `other`, in records nor in bytes.
+    pub(crate) fn at_least(self, other: Self) -> Self {
+        Self {
+            records: self.records.max(other.records),
+            bytes: self.bytes.max(other.bytes),
+        }
+    }
+
+    /// Not more than `other`, in records nor in bytes.
+    pub(crate) fn at_most(self, other: Self) -> Self {
+        Self {
+            records: self.records.min(other.records),
+            bytes: self.bytes.min(other.bytes),
+        }
+    }
+
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             records: self.records.wrapping_add(other.records),
@@ -94,13 +110,17 @@ impl Cursor {
         }
     }
 
-    /// As one that has come to `seq`, for counting only. `before`: what came before this ring.
+    /// As one that has come to `seq` and is in a run of which `left` is left, for counting only. `before`:
+    /// what came before this ring.
     #[cfg(MODULE)]
-    pub(crate) fn seen(seq: u64, read: Count, missed: Count, before: Count) -> Self {
+    pub(crate) fn seen(seq: u64, read: Count, missed: Count, left: Count, before: Count) -> Self {
         Self {
             seq,
             read,
             missed,
+            run: left,
+            // Somebody else holds it.
+            held: true,
             // What is before a run was read or missed, here or in other rings.
             ordinal: read.plus(missed).minus(before),
             ..Self::default()
@@ -139,6 +159,9 @@ impl Cursor {
     pub(super) fn end_run(&mut self) {
         let step = self.run.minus(self.done);
         self.read.records = self.read.records.wrapping_add(step.records);
+        // Between events there is padding, which counts if something follows.
+        let uncounted = step.bytes.wrapping_sub(self.partly);
+        self.read.bytes = self.read.bytes.wrapping_add(uncounted);
         self.ordinal = self.ordinal.plus(step);
         self.done = self.run;
         self.partly = 0;
@@ -201,7 +224,7 @@ impl Cursor {
     }
 
     /// What is left of the run the reader is in.
-    pub(super) fn unread(&self) -> Count {
+    pub(crate) fn unread(&self) -> Count {
         if !self.held {
             return Count::default();
         }

@@ -10,6 +10,7 @@
 
 use crate::ring::{
     claim::Decision,
+    cursor::Count,
     event::Facts,
     hooks::{Hooks, Reserve, Whole},
     layout::Subbuf,
@@ -88,10 +89,39 @@ impl<R: Rmw> Ring<R> {
             }
             self.finish(subbuf, seq, records, hooks);
         }
+        let next = seq.wrapping_add(1);
+        let (before, records) = (line.before(next), line.records.load(Ordering::Relaxed));
+        // In the place of what came before the last one.
+        // ORDERING: before:A
+        before.records.store(records, Ordering::Release);
+        // ORDERING: before:A
+        before
+            .bytes
+            .store(line.bytes.load(Ordering::Relaxed), Ordering::Release);
         nesting_point!(L);
         // ORDERING: deliver:A
-        line.seq.store(seq.wrapping_add(1), Ordering::Release);
+        line.seq.store(next, Ordering::Release);
         true
+    }
+
+    /// How many sub-buffers are delivered, and what is in these, no more and no less.
+    pub(super) fn delivered(&self) -> (u64, Count) {
+        let line = &self.head().deliver;
+        loop {
+            // ORDERING: deliver:B
+            let seq = line.seq.load(Ordering::Acquire);
+            let before = line.before(seq);
+            let count = Count {
+                // ORDERING: before:B
+                records: before.records.load(Ordering::Acquire),
+                // ORDERING: before:B
+                bytes: before.bytes.load(Ordering::Acquire),
+            };
+            // Another round only if a writer has filled a whole sub-buffer since.
+            if line.seq.load(Ordering::Relaxed) == seq {
+                return (seq, count);
+            }
+        }
     }
 
     pub(super) fn is_skipped(&self, seq: u64) -> bool {
@@ -113,12 +143,7 @@ impl<R: Rmw> Ring<R> {
     /// Writes down what a whole sub-buffer holds.
     fn finish<H: Hooks>(&self, subbuf: &Subbuf, seq: u64, records: u64, hooks: &H) {
         let line = &self.head().deliver;
-        let closed_at = subbuf.closed_at.load(Ordering::Relaxed);
-        let mut data_len = if self.geo.seq(closed_at) == seq && self.geo.offset(closed_at) != 0 {
-            self.geo.offset(closed_at)
-        } else {
-            self.geo.subbuf_size()
-        };
+        let mut data_len = self.closed_end(subbuf, seq);
         if self.is_records() {
             data_len = self.last_event_end(seq, data_len);
         }
@@ -158,12 +183,22 @@ impl<R: Rmw> Ring<R> {
         subbuf.first_record.store(first_record, Ordering::Release);
         // ORDERING: count:A
         subbuf.first_byte.store(first_byte, Ordering::Release);
-        // ORDERING: finish:A
-        line.records
-            .store(first_record.wrapping_add(records), Ordering::Release);
-        // ORDERING: finish:A
-        line.bytes
-            .store(first_byte.wrapping_add(bytes), Ordering::Release);
+        let (records, bytes) = (
+            first_record.wrapping_add(records),
+            first_byte.wrapping_add(bytes),
+        );
+        line.records.store(records, Ordering::Relaxed);
+        line.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Where the slots of a sub-buffer end that the position has left.
+    pub(super) fn closed_end(&self, subbuf: &Subbuf, seq: u64) -> u64 {
+        let closed_at = subbuf.closed_at.load(Ordering::Relaxed);
+        if self.geo.seq(closed_at) == seq && self.geo.offset(closed_at) != 0 {
+            self.geo.offset(closed_at)
+        } else {
+            self.geo.subbuf_size()
+        }
     }
 
     /// Payload of a whole sub-buffer between `start` and `end`.

@@ -91,6 +91,29 @@ pub(crate) struct DeliverLine {
     pub(crate) bytes: AtomicU64,
     /// 0 nobody delivers, 1 somebody does, 2 somebody does and must look again.
     pub(crate) state: AtomicU64,
+    /// What came before sub-buffer `seq`, in place `seq % 2`; in the other one what comes before the
+    /// next is put down while `seq` is delivered.
+    pub(crate) before: [Before; 2],
+}
+
+/// What came before a sub-buffer.
+#[derive(Default)]
+#[repr(C)]
+pub(crate) struct Before {
+    pub(crate) records: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+}
+
+impl DeliverLine {
+    /// Where what comes before sub-buffer `seq` is put down.
+    pub(super) fn before(&self, seq: u64) -> &Before {
+        let [even, odd] = &self.before;
+        if seq & 1 == 0 {
+            even
+        } else {
+            odd
+        }
+    }
 }
 
 /// Changed by the consumer.
@@ -130,6 +153,10 @@ impl Head {
         copy(&from.records, &to.records);
         copy(&from.bytes, &to.bytes);
         copy(&from.state, &to.state);
+        for (from, to) in from.before.iter().zip(&to.before) {
+            copy(&from.records, &to.records);
+            copy(&from.bytes, &to.bytes);
+        }
         for (from, to) in old.lost.iter().zip(&self.lost) {
             copy(&from.records, &to.records);
             copy(&from.bytes, &to.bytes);

@@ -147,7 +147,7 @@ impl<R: Rmw> Ring<R> {
         self.detach(c);
         match self.count_before(next, delivered) {
             Some(before) => c.pass(to, before, lost),
-            // It is gone, too, or about to be complete: counted when it is looked for the next time.
+            // It is gone, too, or complete by now: counted when it is looked for the next time.
             None => c.go_to(to),
         }
     }
@@ -155,8 +155,8 @@ impl<R: Rmw> Ring<R> {
     /// What came before sub-buffer `seq`, which is complete and intact, or the first that is not
     /// complete.
     fn count_before(&self, seq: u64, delivered: u64) -> Option<Count> {
-        let (subbuf, line) = (self.subbuf(seq), &self.head().deliver);
         if seq < delivered {
+            let subbuf = self.subbuf(seq);
             let before = Count {
                 // ORDERING: count:B
                 records: subbuf.first_record.load(Ordering::Acquire),
@@ -165,17 +165,7 @@ impl<R: Rmw> Ring<R> {
             };
             return (self.claim(seq).decision(seq) == Decision::Claimed).then_some(before);
         }
-        let before = Count {
-            // ORDERING: finish:B
-            records: line.records.load(Ordering::Acquire),
-            // ORDERING: finish:B
-            bytes: line.bytes.load(Ordering::Acquire),
-        };
-        // If it is not whole by now, or complete and its slot used again, it is not in the counts.
-        let whole = |(bytes, _)| bytes == self.geo.subbuf_size();
-        let counted = self.committed(subbuf, seq).is_some_and(whole)
-            // ORDERING: deliver:B
-            || line.seq.load(Ordering::Acquire) != seq;
-        (!counted).then_some(before)
+        let (now, before) = self.delivered();
+        (now == seq).then_some(before)
     }
 }

@@ -114,7 +114,7 @@ pub(crate) use self::reserve::{Added, Committed, Slot};
 pub(crate) use self::retire::End;
 use self::spec::Format;
 pub(crate) use self::spec::{Delivery, Reserves, Spec};
-pub(crate) use self::stats::{Progress, Stats};
+pub(crate) use self::stats::{Progress, Said, Stats};
 pub(crate) use self::sync::{now, Locked, Owner, Rmw, Shared};
 #[allow(unused_imports)]
 pub(crate) use self::unpack::Made;

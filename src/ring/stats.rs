@@ -18,7 +18,8 @@ use crate::ring::{
 /// A refused record counts with at most so many bytes: 1 TiB, more than any ring holds.
 const MAX_COUNTED: u64 = 1 << 40;
 
-/// A look at a ring's counters; exact when nobody writes or reads meanwhile.
+/// A look at a ring's counters; exact when nobody writes or reads meanwhile. While they do, none is more
+/// than there really is.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Stats {
     /// Committed.
@@ -61,6 +62,38 @@ impl Stats {
             read: self.read.plus(other.read),
             overwritten: self.overwritten.plus(other.overwritten),
             refused,
+        }
+    }
+}
+
+/// What was said of counters so far, of one consumer.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Said {
+    produced: Count,
+    read: Count,
+    overwritten: Count,
+}
+
+impl Said {
+    /// What is to be said after a look that has found `found`, in rings of `room` bytes.
+    ///
+    /// A look takes its time, and may be late: so nothing of what was said before is taken back, and of
+    /// what was produced no more is known than what the consumer has passed and what there is room for.
+    pub(crate) fn after(&mut self, found: &Stats, room: u64) -> Stats {
+        self.read = self.read.at_least(found.read);
+        self.overwritten = self.overwritten.at_least(found.overwritten);
+        let passed = self.read.plus(self.overwritten);
+        let most = passed.plus(Count {
+            records: room,
+            bytes: room,
+        });
+        let produced = found.produced.at_least(passed).at_most(most);
+        self.produced = self.produced.at_least(produced);
+        Stats {
+            produced: self.produced,
+            read: self.read,
+            overwritten: self.overwritten,
+            ..*found
         }
     }
 }
@@ -136,11 +169,20 @@ impl<R: Rmw> Ring<R> {
     /// ring yet.
     #[cfg(not(MODULE))]
     pub(crate) fn stats(&self, c: &Cursor) -> Stats {
-        Stats {
+        self.stats_after(&mut Said::default(), c)
+    }
+
+    /// The same if so much was `said` before.
+    #[cfg(not(MODULE))]
+    pub(crate) fn stats_after(&self, said: &mut Said, c: &Cursor) -> Stats {
+        // First: what is written while this looks is produced, and not lost yet.
+        let overwritten = self.overwritten(c);
+        let found = Stats {
             read: c.read,
-            overwritten: self.overwritten(c),
+            overwritten,
             ..self.totals()
-        }
+        };
+        said.after(&found, self.geo.ring_size())
     }
 
     /// How far it has come, as seen with the consumer at `c`.
@@ -161,7 +203,8 @@ impl<R: Rmw> Ring<R> {
         }
     }
 
-    /// What was overwritten before the reader at `c` could read it, whether it has noticed or not.
+    /// What was overwritten before the reader at `c`, which stays there meanwhile, could read it, whether
+    /// it has noticed or not.
     pub(crate) fn overwritten(&self, c: &Cursor) -> Count {
         let first = self.first.load(Ordering::Relaxed);
         let mut passed = c.passed();
@@ -176,15 +219,9 @@ impl<R: Rmw> Ring<R> {
         c.missed
     }
 
-    /// Everything committed so far.
+    /// Everything committed so far; while writers are at work it may be less, never more.
     fn produced(&self) -> Count {
-        let line = &self.head().deliver;
-        // ORDERING: deliver:B
-        let delivered = line.seq.load(Ordering::Acquire);
-        let mut sum = Count {
-            records: line.records.load(Ordering::Relaxed),
-            bytes: line.bytes.load(Ordering::Relaxed),
-        };
+        let (delivered, mut sum) = self.delivered();
         let newest = self.geo.seq(self.pos(Ordering::Acquire));
         let mut seq = delivered;
         while seq <= newest && seq.wrapping_sub(delivered) < self.geo.n_subbufs() {
@@ -201,20 +238,54 @@ impl<R: Rmw> Ring<R> {
             return Count::default();
         }
         let subbuf = self.subbuf(seq);
-        let (mut bytes, records) = self.committed(subbuf, seq).unwrap_or((0, 0));
-        bytes = bytes.saturating_sub(subbuf.data_start.load(Ordering::Relaxed));
-        // SAFETY: The slot is held, so it is not opened again.
-        unsafe { self.for_each_hole(seq, |hole| bytes = bytes.saturating_sub(hole.len)) };
+        let count = self.committed(subbuf, seq).map(|(committed, records)| {
+            // Behind the commit word: so what is committed is below, and padding in it known.
+            // ORDERING: reserve:B
+            let pos = self.pos(Ordering::Acquire);
+            let (end, all) = if self.geo.seq(pos) == seq {
+                (self.geo.offset(pos), self.geo.offset(pos))
+            } else {
+                (self.closed_end(subbuf, seq), self.geo.subbuf_size())
+            };
+            // SAFETY: The slot is held, so it is not opened again.
+            let bytes = unsafe { self.payload_before(seq, end, all.saturating_sub(committed)) };
+            Count { records, bytes }
+        });
         claim.release();
-        Count { records, bytes }
+        count.unwrap_or_default()
+    }
+
+    /// Payload in a sub-buffer up to `end`, but for `pending` bytes that are reserved and not committed.
+    /// Of what is being discarded just now, or becomes padding, it may be taken off twice.
+    ///
+    /// # Safety
+    ///
+    /// The sub-buffer must not be opened again meanwhile.
+    pub(super) unsafe fn payload_before(&self, seq: u64, end: u64, pending: u64) -> u64 {
+        let end = if self.is_records() {
+            self.last_event_end(seq, end)
+        } else {
+            end
+        };
+        let start = self.subbuf(seq).data_start.load(Ordering::Relaxed);
+        let mut bytes = end.saturating_sub(start).saturating_sub(pending);
+        // SAFETY: As the caller promises.
+        unsafe {
+            self.for_each_hole(seq, |hole| {
+                if hole.start < end {
+                    // Padding before it is none of an event's if nothing follows.
+                    let pad = if pending == 0 { 0 } else { hole.pad };
+                    bytes = bytes.saturating_sub(hole.len).saturating_sub(pad);
+                }
+            })
+        };
+        bytes
     }
 
     /// What came before the oldest sub-buffer from `seq` on that is still intact.
     fn count_before_oldest(&self, seq: u64) -> Count {
-        let line = &self.head().deliver;
         let newest = self.geo.seq(self.pos(Ordering::Relaxed));
-        // ORDERING: deliver:B
-        let delivered = line.seq.load(Ordering::Acquire);
+        let (delivered, all) = self.delivered();
         let mut seq = seq.max(newest.saturating_sub(self.geo.n_subbufs()));
         while seq < delivered {
             let subbuf = self.subbuf(seq);
@@ -230,9 +301,6 @@ impl<R: Rmw> Ring<R> {
             }
             seq = seq.wrapping_add(1);
         }
-        Count {
-            records: line.records.load(Ordering::Relaxed),
-            bytes: line.bytes.load(Ordering::Relaxed),
-        }
+        all
     }
 }

@@ -407,6 +407,22 @@ impl<R: Rmw> Ring<R> {
         self.is_full(self.geo.seq(pos).wrapping_add(u64::from(inside)))
     }
 
+    /// Whether the consumer, as far as it has said where it is, has complete sub-buffers to read that are
+    /// half of the ring; in no-overwrite mode.
+    pub(crate) fn is_crowded(&self) -> bool {
+        // ORDERING: deliver:B
+        let delivered = self.head().deliver.seq.load(Ordering::Acquire);
+        let next = self.geo.seq(self.after_padding(self.consumer_pos()));
+        let behind = delivered.saturating_sub(next);
+        let has_records = |seq| {
+            !self.is_skipped(seq) && self.subbuf(seq).records.load(Ordering::Relaxed) != 0
+        };
+        // Others it may pass by without a word.
+        !self.overwrite
+            && behind >= self.geo.n_subbufs() / 2
+            && (next..delivered).any(has_records)
+    }
+
     /// How many sub-buffers there are from the one the consumer is in to `seq`.
     pub(crate) fn unread_subbufs(&self, seq: u64) -> u64 {
         let unread = seq.wrapping_add(1).wrapping_sub(self.consumed_seq());

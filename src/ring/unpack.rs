@@ -113,6 +113,19 @@ impl<R: Rmw> Ring<R> {
         refused.wrapping_add(c.missed.records)
     }
 
+    /// How many events a reader that comes to its first one can know nothing of: if some are gone by then, or
+    /// somebody has read them, those that are gone and what was refused up to there.
+    pub(crate) fn lost_before_all(&self, c: &Cursor) -> u64 {
+        let gone = self.overwritten(c);
+        let nothing = gone.records == 0 && c.read.records == 0;
+        let missed = gone.minus(c.missed).records;
+        if nothing {
+            0
+        } else {
+            self.lost_before(c).wrapping_add(missed)
+        }
+    }
+
     /// The header of a packet with events of this ring.
     pub(crate) fn header_of(&self, made: &Made) -> [u8; PACKET_HEADER as usize] {
         let facts = Facts {

@@ -8,7 +8,9 @@
 
 use super::packets::parse_packets;
 use super::world::{parse_with_reserves, record, records, Entrance, World};
-use crate::ring::{Cause, Clock, Cursor, Delivery, Geometry, Owner, Reserves, Slot, Spec};
+use crate::ring::{
+    Cause, Clock, Count, Cursor, Delivery, Geometry, Owner, Reserves, Said, Slot, Spec, Stats,
+};
 use std::cell::RefCell;
 
 type W = World<Owner>;
@@ -50,6 +52,12 @@ struct Script {
     ring: *const W,
     /// Goes on when the ring has ended.
     next_ring: *const W,
+    /// Where the consumer is in the two.
+    at: [*const Cursor; 2],
+    /// What was found in the two, if their counters are watched.
+    watched: Option<[(Said, Stats); 2]>,
+    /// Records that were about to be committed, or were.
+    begun: Count,
     /// Records with higher numbers were begun after that.
     retired_at: Option<u32>,
     steps: Vec<Step>,
@@ -63,6 +71,8 @@ struct Script {
 /// What a run begins with.
 #[derive(Clone, Copy, Debug)]
 struct Start {
+    /// Counters are looked at everywhere.
+    watched: bool,
     /// Records of 24 bytes.
     before: usize,
     /// Then one of this length, under the script.
@@ -86,8 +96,46 @@ thread_local! {
     static SCRIPT: RefCell<Option<Script>> = const { RefCell::new(None) };
 }
 
+/// Looks at the counters: no number goes back, nor is more than there is.
+fn watch(place: &'static str) {
+    let Some((watched, at, begun)) = SCRIPT.with_borrow(|script| {
+        let script = script.as_ref()?;
+        Some((script.watched?, script.at, script.begun))
+    }) else {
+        return;
+    };
+    let mut now = watched;
+    let mut produced = Count::default();
+    for ((ring, at), (said, before)) in rings().into_iter().zip(at).zip(&mut now) {
+        // SAFETY: `run()` keeps the cursors while its script is set, and does not read meanwhile.
+        let s = ring.stats_after(said, unsafe { &*at });
+        for (now, before) in [
+            (s.produced, before.produced),
+            (s.overwritten, before.overwritten),
+        ] {
+            assert_eq!(now.at_least(before), now, "at {place}");
+        }
+        assert_eq!(s.read.plus(s.overwritten).at_most(s.produced), s.read.plus(s.overwritten));
+        assert!(s.unread().bytes <= ring.geometry().ring_size(), "at {place}");
+        produced = produced.plus(s.produced);
+        *before = s;
+    }
+    assert_eq!(produced.at_most(begun), produced, "at {place}");
+    SCRIPT.with_borrow_mut(|script| script.as_mut().unwrap().watched = Some(now));
+}
+
+/// The same when nobody is at work: then they are exact, so what was said before was not too much.
+fn settle(w: &W, c: &Cursor, said: &mut Said) {
+    let (now, exact) = (w.stats_after(said, c), w.stats(c));
+    assert_eq!(
+        (now.produced, now.read, now.overwritten),
+        (exact.produced, exact.read, exact.overwritten)
+    );
+}
+
 /// Called by the ring at each place.
 pub(crate) fn at(place: &'static str) {
+    watch(place);
     let due = SCRIPT.with_borrow_mut(|script| {
         let script = script.as_mut()?;
         let step = script.steps.first_mut()?;
@@ -166,6 +214,11 @@ fn perform(act: Act) {
             note(reserved.is_some().then_some(n));
             if let Some((w, slot)) = reserved {
                 w.fill(&slot, &record(1, n, len));
+                SCRIPT.with_borrow_mut(|s| {
+                    let s = s.as_mut().unwrap();
+                    s.begun.records += 1;
+                    s.begun.bytes += slot.len;
+                });
                 let _ = w.commit(slot);
             }
         }
@@ -277,13 +330,21 @@ fn split(stream: &[u8], kind: Kind) -> (Vec<u32>, usize) {
 /// Fills the ring, then writes a record under `steps`, then some more. The number of steps that were
 /// reached.
 fn run(start: Start, steps: &[Step]) -> usize {
-    let Start { before, len, kind } = start;
+    let Start {
+        watched,
+        before,
+        len,
+        kind,
+    } = start;
     let (w, next) = (ring(kind), ring(kind));
     let (mut c, mut d) = (Cursor::default(), Cursor::default());
     let mut stream = Vec::new();
     SCRIPT.set(Some(Script {
         ring: &w,
         next_ring: &next,
+        at: [&raw const c, &raw const d],
+        watched: watched.then(Default::default),
+        begun: Count::default(),
         retired_at: None,
         steps: Vec::new(),
         next: 0,
@@ -315,6 +376,10 @@ fn run(start: Start, steps: &[Step]) -> usize {
     }
 
     let script = SCRIPT.take().unwrap();
+    if let Some([(mut old, _), (mut new, _)]) = script.watched {
+        settle(&w, &c, &mut old);
+        settle(&next, &d, &mut new);
+    }
     let stats = if retired {
         w.stats(&c).plus(&next.stats(&d))
     } else {
@@ -360,11 +425,16 @@ fn run(start: Start, steps: &[Step]) -> usize {
     script.injected
 }
 
-fn each_start(mut f: impl FnMut(Start)) {
+fn each_start(watched: bool, mut f: impl FnMut(Start)) {
     for kind in kinds() {
         for before in 0..7 {
             for len in [8, 40, 64] {
-                f(Start { before, len, kind });
+                f(Start {
+                    watched,
+                    before,
+                    len,
+                    kind,
+                });
             }
         }
     }
@@ -373,7 +443,7 @@ fn each_start(mut f: impl FnMut(Start)) {
 #[test]
 fn one_level_everywhere() {
     let mut reached = std::collections::BTreeSet::new();
-    each_start(|start| {
+    each_start(true, |start| {
         for place in PLACES {
             for act in ACTS {
                 for skip in 0..3 {
@@ -390,7 +460,7 @@ fn one_level_everywhere() {
 #[test]
 fn two_levels_everywhere() {
     let skip = 0;
-    each_start(|start| {
+    each_start(false, |start| {
         for outer in PLACES {
             for inner in PLACES {
                 for a in ACTS {
@@ -435,6 +505,7 @@ fn four_levels_at_random() {
             })
             .collect();
         let start = Start {
+            watched: true,
             before: pick(7),
             len: [8, 24, 40, 64][pick(4)],
             kind: kinds()[pick(kinds().len())],

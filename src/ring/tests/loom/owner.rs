@@ -253,6 +253,20 @@ fn counters_beside_a_writer() {
 }
 
 #[test]
+fn what_is_delivered_beside_a_writer() {
+    let seen = outcomes(2, || {
+        let w = ring::<Owner>(2, true);
+        write(&w, 1..=1);
+        let writer = spawn(&w, |w| write(w, 2..=3));
+        let (seq, count) = w.delivered();
+        writer.join().unwrap();
+        assert_eq!((count.records, count.bytes), (seq, 2 * seq));
+        seq
+    });
+    assert_eq!(seen, [1, 2, 3].into());
+}
+
+#[test]
 fn a_reset_and_a_reader() {
     let got = outcomes(2, || {
         let (w, mut c) = (ring::<Owner>(4, false), Cursor::default());
