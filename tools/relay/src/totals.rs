@@ -16,47 +16,20 @@ pub(crate) struct Losses {
     packets: BTreeMap<u32, u64>,
     /// Records by CPU that the stream says were refused.
     gaps: BTreeMap<u32, u64>,
-    /// Records by CPU that were gone when an observer came.
-    gone: BTreeMap<u32, u64>,
 }
 
 impl Losses {
-    /// An observer comes, who begins with the oldest data there is. What was gone by then is none of his
-    /// loss.
-    pub(crate) fn observe<'a>(&mut self, infos: impl IntoIterator<Item = &'a Info>) {
-        for info in infos {
-            let gone = info.read.records.saturating_add(info.overwritten.records);
-            self.gone.insert(info.cpu, gone);
-        }
-    }
-
-    /// There is data of a CPU.
-    pub(crate) fn data(&mut self, cpu: u32) {
-        if !self.gone.is_empty() {
-            self.gone.remove(&cpu);
-        }
-    }
-
-    /// Counts a gap in a stream. What of it is this reader's loss. What was refused the kernel counts as
+    /// Counts a gap in a stream. What was refused the kernel counts as
     /// well, by cause, and also behind the last packet: [`Losses::refused`] is to be called at the end.
-    pub(crate) fn gap(&mut self, lost: &Lost) -> Option<Lost> {
-        let mut lost = *lost;
+    pub(crate) fn gap(&mut self, lost: &Lost) {
         if lost.cause == Cause::Refused {
             *self.gaps.entry(lost.cpu).or_default() += lost.records;
-            return Some(lost);
-        }
-        if let Some(gone) = self.gone.remove(&lost.cpu) {
-            lost.records = lost.records.saturating_sub(gone);
-            if lost.records == 0 {
-                return None;
-            }
-            (lost.bytes, lost.packets) = (0, 0);
+            return;
         }
         self.add(lost.cpu, lost.cause.name(), lost.records);
         if lost.records == 0 && lost.packets != 0 {
             *self.packets.entry(lost.cpu).or_default() += lost.packets;
         }
-        Some(lost)
     }
 
     /// Counts what the buffer of `cpu` refused between two looks at its counters.
@@ -304,28 +277,6 @@ mod tests {
         losses.gap(&lost(Cause::Overwritten, 0, 2));
         let text = losses.describe(1, &info(0, 0)).unwrap();
         assert!(text.contains("cpu1 all of 2 packets"), "{text}");
-    }
-
-    #[test]
-    fn what_was_gone_when_an_observer_came_is_not_lost() {
-        let mut losses = Losses::default();
-        let mut info = info(0, 0);
-        (info.cpu, info.read.records, info.overwritten.records) = (1, 10, 5);
-        losses.observe([&info]);
-        let mut other = losses.clone();
-        let mut later = losses.clone();
-        assert!(losses.gap(&lost(Cause::Overwritten, 15, 3)).is_none());
-        assert!(losses.gap(&lost(Cause::Overwritten, 15, 3)).is_some());
-        assert_eq!(
-            other.gap(&lost(Cause::Overwritten, 17, 3)).unwrap().records,
-            2
-        );
-        later.data(1);
-        assert_eq!(
-            later.gap(&lost(Cause::Overwritten, 15, 3)).unwrap().records,
-            15
-        );
-        assert_eq!([losses.total(), other.total(), later.total()], [15, 2, 15]);
     }
 
     #[test]

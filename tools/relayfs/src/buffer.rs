@@ -102,6 +102,7 @@ enum Way {
 pub struct Buffer {
     fd: OwnedFd,
     way: Way,
+    opened: Info,
     held: Held,
     holds: bool,
     closed: bool,
@@ -148,26 +149,43 @@ impl Buffer {
                 ))
             }
         };
+        let mut opened = *info;
         if options.role == Role::Observer {
             ioctl::observe(&fd)?;
+            opened.overwritten = ioctl::lost(&fd)?;
+            opened.read = Count::default();
+            opened.unread = opened.produced.less(opened.overwritten);
         }
         let way = if map {
-            Way::Mapped(Mapped::new(fd.as_fd(), options.role == Role::Exclusive)?)
+            let alone = options.role == Role::Exclusive;
+            Way::Mapped(Self::map(fd.as_fd(), alone, &mut opened)?)
         } else {
             // Consumers have missed that together.
-            let lost = ioctl::lost(&fd)?;
             let records = info.is_records();
+            let lost = opened.overwritten;
             Way::Reading(Reading::new(info.cpu, records, info.subbuf_size, lost))
         };
-        Ok(Self::with(fd, way))
+        Ok(Self::with(fd, way, opened))
+    }
+
+    /// Maps what was `opened`, and says there what of it was gone.
+    fn map(fd: BorrowedFd<'_>, alone: bool, opened: &mut Info) -> Result<Mapped> {
+        let mut gone = opened.gone();
+        let mapped = Mapped::new(fd, alone, &mut gone)?;
+        opened.overwritten = gone.less(opened.read);
+        Ok(mapped)
     }
 
     /// A reader of a mapping of something like a CPU's file.
     #[cfg(test)]
     pub(crate) fn of_map(fd: OwnedFd, options: Options) -> Result<Self> {
         let alone = options.role == Role::Exclusive;
-        let way = Way::Mapped(Mapped::new(fd.as_fd(), alone)?);
-        Ok(Self::with(fd, way))
+        let mut gone = Count {
+            records: u64::MAX,
+            bytes: u64::MAX,
+        };
+        let way = Way::Mapped(Mapped::new(fd.as_fd(), alone, &mut gone)?);
+        Ok(Self::with(fd, way, Info::default()))
     }
 
     /// Puts another buffer behind the file.
@@ -176,10 +194,11 @@ impl Buffer {
         self.fd = fd;
     }
 
-    fn with(fd: OwnedFd, way: Way) -> Self {
+    fn with(fd: OwnedFd, way: Way, opened: Info) -> Self {
         Self {
             fd,
             way,
+            opened,
             held: Held::default(),
             holds: false,
             closed: false,
@@ -222,6 +241,12 @@ impl Buffer {
     /// Attributes and counters, as they are now.
     pub fn info(&self) -> Result<Info> {
         Ok(ioctl::info(&self.fd)?)
+    }
+
+    /// What was known when it was opened, just before it began to read: what was `read` or `overwritten` by
+    /// then is no gap of its. For an observer nothing was read.
+    pub fn opened(&self) -> &Info {
+        &self.opened
     }
 
     /// What was overwritten before it was read, as the kernel counts it: for who consumes that of all

@@ -9,7 +9,7 @@ use crate::item::{Before, Cause, Gap, Gaps, Lost};
 use crate::map::Mapping;
 use crate::packet;
 use crate::source::{Data, Held};
-use crate::uapi::{Subbuf, FLAG_NO_OVERWRITE, FLAG_RECORDS, WRITE_POS_ENDED};
+use crate::uapi::{Count, Subbuf, FLAG_NO_OVERWRITE, FLAG_RECORDS, WRITE_POS_ENDED};
 use rustix::fd::BorrowedFd;
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(crate) struct Mapped {
     missed: Before,
     /// What it has found missing and the kernel does not know yet.
     untold: Before,
+    /// What was gone when it came, and is no gap of its.
+    gone: Before,
     gap: Gap,
     /// End of the last sub-buffer, for gaps of raw channels.
     last_end: u64,
@@ -45,7 +47,9 @@ enum Look {
 }
 
 impl Mapped {
-    pub(crate) fn new(fd: BorrowedFd<'_>, alone: bool) -> Result<Self> {
+    /// `gone`: what the kernel said just before was read or overwritten since the channel was opened; made
+    /// less if not all of that is gone. After a resize, where counts begin anew, it goes by the mapping alone.
+    pub(crate) fn new(fd: BorrowedFd<'_>, alone: bool, gone: &mut Count) -> Result<Self> {
         let map = Arc::new(Mapping::new(fd, alone)?);
         let (seq, skip) = Self::start(&map, alone, 0);
         // As the kernel counts: an observer misses all that was overwritten since the channel was opened,
@@ -55,6 +59,16 @@ impl Mapped {
         } else {
             Before::default()
         };
+        let mut known = oldest(&map, seq);
+        if map.generation == 0 {
+            // Of a sub-buffer a part may have been read. What went since then is a gap.
+            gone.records = gone.records.min(known.records.max(passed.records));
+            gone.bytes = gone.bytes.min(known.bytes.max(passed.bytes));
+            known = Before {
+                records: gone.records,
+                bytes: gone.bytes,
+            };
+        }
         Ok(Self {
             map,
             alone,
@@ -63,6 +77,7 @@ impl Mapped {
             passed,
             missed: Before::default(),
             untold: Before::default(),
+            gone: over(passed, known),
             gap: Gap::default(),
             last_end: 0,
             consume_to: None,
@@ -240,7 +255,7 @@ impl Mapped {
             records: desc.first_record,
             bytes: desc.first_byte,
         };
-        let missed = self.missed(before);
+        let missed = over(std::mem::take(&mut self.gone), self.missed(before));
         self.missed = Before::default();
         self.untold = over(self.passed, before);
         held.cpu = self.map.cpu;
@@ -299,6 +314,28 @@ impl Mapped {
         }
         Ok(())
     }
+}
+
+/// What came before the oldest sub-buffer from `from` on that is there.
+fn oldest(map: &Mapping, from: u64) -> Before {
+    // Each time around the writer has completed one.
+    for _ in 0..100 {
+        let delivered = map.delivered();
+        for seq in from.max(delivered.saturating_sub(map.n_subbufs))..delivered {
+            let desc = map.desc(seq);
+            if map.is_there(seq) {
+                return Before {
+                    records: desc.first_record,
+                    bytes: desc.first_byte,
+                };
+            }
+        }
+        let all = map.delivered_before();
+        if map.delivered() == delivered {
+            return all;
+        }
+    }
+    Before::default()
 }
 
 /// What lies between; nothing if there is nothing.

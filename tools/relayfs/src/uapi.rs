@@ -202,7 +202,25 @@ pub const PACKET_HEADER: usize = size_of::<Packet>();
 /// Bytes of an event before its fields.
 pub const EVENT_HEADER: usize = size_of::<Event>();
 
+impl Count {
+    /// What is left without `other`; nothing if that is more.
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            records: self.records.saturating_sub(other.records),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+}
+
 impl Info {
+    /// What was read or overwritten of all that was produced.
+    pub fn gone(&self) -> Count {
+        Count {
+            records: self.read.records.saturating_add(self.overwritten.records),
+            bytes: self.read.bytes.saturating_add(self.overwritten.bytes),
+        }
+    }
+
     /// Records refused, whatever the cause.
     pub fn refused(&self) -> Count {
         self.lost.iter().fold(Count::default(), |sum, lost| Count {

@@ -2,12 +2,12 @@
 
 //! `relay cat -o raw`: bytes as they are.
 
-use super::show::{infos, say};
+use super::show::{begin_now, infos, say};
 use super::{ended, Reader, LOOK};
 use crate::end::End;
 use crate::totals::Losses;
 use anyhow::{bail, Result};
-use relayfs::uapi::CPU_ALL;
+use relayfs::uapi::{Info, CPU_ALL};
 use relayfs::{Buffer, Item, Poller};
 use std::io::Write;
 
@@ -22,15 +22,12 @@ pub(super) fn run(reader: &Reader<'_>) -> Result<End> {
     } else {
         reader.buffers()?
     };
-    let mut before = infos(buffers.iter())?;
-    let mut missed = missed(&buffers)?;
+    let mut before: Vec<Info> = buffers.iter().map(|buffer| *buffer.opened()).collect();
+    let mut missed: Vec<u64> = before.iter().map(|info| info.overwritten.records).collect();
     let mut losses = Losses::default();
-    if args.observe {
-        losses.observe(&before);
-    }
     let until = reader.channel.flush().map_err(|error| reader.fail(error))?;
     let mut copy = Copy {
-        rest: reader.info.unread.bytes,
+        rest: before.iter().map(|info| info.unread.bytes).sum(),
         until,
         skip: args.new,
         records: 0,
@@ -51,11 +48,7 @@ pub(super) fn run(reader: &Reader<'_>) -> Result<End> {
             if copy.skip {
                 copy.skip = false;
                 losses = Losses::default();
-                before = infos(buffers.iter())?;
-                // Not as if this reader had begun with the first record.
-                for info in &mut before {
-                    info.read.records = info.read.records.max(1);
-                }
+                before = begin_now(buffers.iter())?;
                 missed = self::missed(&buffers)?;
             }
             poller.wait(&buffers, Some(LOOK))?;

@@ -51,6 +51,12 @@ impl Show {
         printer: Printer,
         buffers: &[Buffer],
     ) -> Result<Self> {
+        let before: Vec<Info> = buffers.iter().map(|buffer| *buffer.opened()).collect();
+        let rest = if before.is_empty() {
+            info.unread.bytes
+        } else {
+            before.iter().map(|info| info.unread.bytes).sum()
+        };
         let mut show = Self {
             printer,
             output: args.output,
@@ -58,7 +64,7 @@ impl Show {
             out: Vec::new(),
             present: Some(Present {
                 until: 0,
-                rest: info.unread.bytes,
+                rest,
                 last: if args.new { Some(0) } else { args.lines },
                 kept: VecDeque::new(),
                 records: 0,
@@ -69,11 +75,8 @@ impl Show {
             bytes: 0,
             info,
             losses: Losses::default(),
-            before: infos(buffers.iter())?,
+            before,
         };
-        if args.observe {
-            show.losses.observe(&show.before);
-        }
         // A recording does not know.
         let known = info.n_subbufs != 0;
         if show.output == Output::Json {
@@ -144,29 +147,14 @@ impl Show {
     pub(super) fn restart<'b>(&mut self, buffers: impl Iterator<Item = &'b Buffer>) -> Result<()> {
         self.restart = false;
         self.losses = Losses::default();
-        self.before = infos(buffers)?;
-        // Not as if this reader had begun with the first record.
-        for info in &mut self.before {
-            info.read.records = info.read.records.max(1);
-        }
+        self.before = begin_now(buffers)?;
         Ok(())
     }
 
     pub(super) fn item(&mut self, item: &Item<'_>) -> Result<()> {
-        match item {
-            Item::Record(record) => self.losses.data(record.cpu),
-            Item::Run(run) => self.losses.data(run.cpu),
-            Item::Lost(lost) => {
-                let Some(lost) = self.losses.gap(lost) else {
-                    return Ok(());
-                };
-                return self.entry(&Item::Lost(lost));
-            }
+        if let Item::Lost(lost) = item {
+            self.losses.gap(lost);
         }
-        self.entry(item)
-    }
-
-    fn entry(&mut self, item: &Item<'_>) -> Result<()> {
         let entry = self.printer.item(item)?;
         let Some(present) = &mut self.present else {
             return self.put(entry);
@@ -222,14 +210,7 @@ impl Show {
         let mut produced = 0u64;
         for (before, after) in self.before.iter().zip(&after) {
             self.losses.refused(after.cpu, before, after);
-            produced = produced
-                .saturating_add(before.unread.records)
-                .saturating_add(
-                    after
-                        .produced
-                        .records
-                        .saturating_sub(before.produced.records),
-                );
+            produced = produced.saturating_add(after.produced.less(before.gone()).records);
         }
         if after.is_empty() {
             self.losses.refused_in_gaps();
@@ -261,6 +242,17 @@ pub(super) fn say(channel: &str, losses: &Losses, records: u64, info: &Info, lat
     if late != 0 {
         eprintln!("relay: {channel}: {late} came late, out of order");
     }
+}
+
+/// What these buffers are like for one to whom only what comes now is of interest.
+pub(super) fn begin_now<'b>(buffers: impl Iterator<Item = &'b Buffer>) -> Result<Vec<Info>> {
+    let mut infos = infos(buffers)?;
+    for info in &mut infos {
+        info.read = info.produced.less(info.overwritten);
+        // Not as if this reader had begun with the first record.
+        info.read.records = info.read.records.max(1);
+    }
+    Ok(infos)
 }
 
 pub(super) fn infos<'b>(buffers: impl Iterator<Item = &'b Buffer>) -> Result<Vec<Info>> {

@@ -50,19 +50,12 @@ fn line(taken: &Taken, time: Duration, observe: bool, records: u64, bytes: u64) 
         .iter()
         .map(|cpu| {
             let number = (cpu.cpu != CPU_NONE).then_some(cpu.cpu);
-            // What could have been recorded: what there was, and what came.
-            let (before, after) = (&cpu.before, &cpu.after);
-            let came = after
-                .produced
-                .records
-                .saturating_sub(before.produced.records);
-            let produced = before.unread.records.saturating_add(came);
             let mut object = Map::new();
             object.insert("cpu".into(), number.into());
             object.insert("records".into(), cpu.records(observe).into());
             object.insert("packets".into(), cpu.packets.into());
             object.insert("bytes".into(), cpu.bytes.into());
-            object.insert("produced".into(), produced.into());
+            object.insert("produced".into(), cpu.produced().into());
             let causes: Vec<_> = taken.losses.of_cpu(cpu.cpu).collect();
             let sum: u64 = causes.iter().map(|(_, n)| n).sum();
             object.insert("lost".into(), sum.into());

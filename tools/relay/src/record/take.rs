@@ -18,6 +18,8 @@ pub(super) struct Cpu {
     pub(super) cpu: u32,
     pub(super) before: Info,
     pub(super) after: Info,
+    /// Records that were overwritten before this reader read them, since the channel was opened.
+    lost: u64,
     pub(super) packets: u64,
     pub(super) events: u64,
     pub(super) bytes: u64,
@@ -36,7 +38,6 @@ pub(super) struct Taken {
 /// A recording.
 pub(super) struct Take {
     options: Options,
-    observe: bool,
     max_size: u64,
     channels: Vec<Taken>,
     /// All buffers, and whose: channel, and CPU in it.
@@ -99,12 +100,8 @@ impl Taken {
         let mut any = false;
         while let Some(subbuf) = buffer.next_subbuf()? {
             for item in subbuf.records() {
-                match item? {
-                    Item::Lost(lost) => {
-                        self.losses.gap(&lost);
-                    }
-                    Item::Record(record) => self.losses.data(record.cpu),
-                    Item::Run(run) => self.losses.data(run.cpu),
+                if let Item::Lost(lost) = item? {
+                    self.losses.gap(&lost);
                 }
             }
             let before = self.writer.totals();
@@ -133,15 +130,19 @@ impl Cpu {
 
     /// Records that were recorded. Of a raw channel the kernel knows how many they are.
     pub(super) fn records(&self, observe: bool) -> u64 {
-        let more = |count: fn(&Info) -> u64| count(&self.after).saturating_sub(count(&self.before));
         if self.after.is_records() {
             self.events
         } else if observe {
-            let there = self.before.unread.records + more(|info| info.produced.records);
-            there.saturating_sub(more(|info| info.overwritten.records))
+            let lost = self.lost.saturating_sub(self.before.overwritten.records);
+            self.produced().saturating_sub(lost)
         } else {
-            more(|info| info.read.records)
+            self.after.read.less(self.before.read).records
         }
+    }
+
+    /// Records that could have been recorded: what there was, and what came.
+    pub(super) fn produced(&self) -> u64 {
+        self.after.produced.less(self.before.gone()).records
     }
 }
 
@@ -149,7 +150,6 @@ impl Take {
     pub(super) fn begin(args: &Args) -> Result<Self> {
         let mut take = Self {
             options: args.options(),
-            observe: args.observe,
             max_size: args.max_size.unwrap_or(u64::MAX),
             channels: Vec::new(),
             buffers: Vec::new(),
@@ -184,16 +184,14 @@ impl Take {
                 }
                 let fail = |error| explain::error(error, Path::new(&taken.name));
                 let buffer = taken.channel.buffer(cpu, self.options).map_err(fail)?;
-                let before = buffer.info().map_err(fail)?;
-                if self.observe {
-                    taken.losses.observe([&before]);
-                }
+                let before = *buffer.opened();
                 self.of.push((at, taken.cpus.len()));
                 self.buffers.push(buffer);
                 taken.cpus.push(Cpu {
                     cpu: before.cpu,
                     before,
                     after: before,
+                    lost: 0,
                     packets: 0,
                     events: 0,
                     bytes: 0,
@@ -293,6 +291,7 @@ impl Take {
             };
             if let Some(cpu) = taken.cpus.get_mut(cpu) {
                 cpu.after = buffer.info()?;
+                cpu.lost = buffer.overwritten()?.records;
                 taken.losses.refused(cpu.cpu, &cpu.before, &cpu.after);
             }
         }
