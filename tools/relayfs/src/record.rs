@@ -118,6 +118,7 @@ impl Writer {
     }
 
     /// Adds a sub-buffer to the file `stream`: one for each file of the channel that is read, such as `cpu0`.
+    /// Of one that cannot be read to its end nothing is written.
     pub fn write(&mut self, stream: &str, subbuf: &SubBuf<'_>) -> Result<()> {
         if !self.streams.contains_key(stream) {
             let new = Stream::new(&self.dir, stream)?;
@@ -131,11 +132,9 @@ impl Writer {
         }
         let (bytes, events) = match &self.raw {
             None => {
+                let events = events(subbuf)?;
                 to.put(subbuf.bytes())?;
-                (
-                    subbuf.bytes().len(),
-                    subbuf.records().filter(is_record).count(),
-                )
+                (subbuf.bytes().len(), events)
             }
             Some(raw) => to.put_raw(raw, subbuf)?,
         };
@@ -165,8 +164,13 @@ impl Writer {
     }
 }
 
-fn is_record(item: &Result<Item<'_>>) -> bool {
-    matches!(item, Ok(Item::Record(_)))
+/// How many events are in it.
+fn events(subbuf: &SubBuf<'_>) -> Result<usize> {
+    let mut events = 0;
+    for item in subbuf.records() {
+        events += usize::from(matches!(item?, Item::Record(_)));
+    }
+    Ok(events)
 }
 
 fn create(path: &Path) -> std::io::Result<File> {

@@ -8,7 +8,8 @@ use crate::totals::Losses;
 use anyhow::{Context, Result};
 use relayfs::record::Writer;
 use relayfs::uapi::Info;
-use relayfs::{mount, Buffer, Channel, Item, Options, Poller};
+use relayfs::{mount, Buffer, Channel, Options, Poller};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -99,10 +100,8 @@ impl Taken {
         let stream = format!("cpu{}", cpu.cpu_of_file());
         let mut any = false;
         while let Some(subbuf) = buffer.next_subbuf()? {
-            for item in subbuf.records() {
-                if let Item::Lost(lost) = item? {
-                    self.losses.gap(&lost);
-                }
+            for lost in subbuf.lost() {
+                self.losses.gap(&lost);
             }
             let before = self.writer.totals();
             self.writer.write(&stream, &subbuf)?;
@@ -219,7 +218,7 @@ impl Take {
         self.buffers.iter().all(Buffer::is_ended)
     }
 
-    /// Records what there is. Whether there was anything.
+    /// Records what there is, of each buffer as much as is its turn. Whether there was anything.
     pub(super) fn some(&mut self, stop: &dyn Fn() -> bool) -> Result<bool> {
         // Also when there is always more.
         if self.looked.elapsed() >= FLUSH {
@@ -228,11 +227,23 @@ impl Take {
         let mut any = false;
         for at in 0..self.buffers.len() {
             let rest = self.max_size.saturating_sub(self.bytes());
+            let most = rest.min(self.turn(at));
             any |= self.copy(at, &|writer, had, _| {
-                !stop() && writer.totals().bytes.saturating_sub(had) < rest
+                !stop() && writer.totals().bytes.saturating_sub(had) < most
             })?;
         }
         Ok(any)
+    }
+
+    /// How many bytes of a buffer are recorded before it is another's turn: while one is emptied the others
+    /// fill, and so a small part of what they hold.
+    fn turn(&self, at: usize) -> u64 {
+        let info = self
+            .buffers
+            .get(at)
+            .map_or_else(Info::default, |buffer| *buffer.opened());
+        let all = info.subbuf_size.saturating_mul(info.n_subbufs.into());
+        (all / 8).max(info.subbuf_size)
     }
 
     /// Records what there is in a buffer, as long as `go_on` says so, of the writer, what it had written
@@ -264,27 +275,46 @@ impl Take {
         Ok(())
     }
 
+    /// Records what was written to each channel before a time, or, where times are not known, as much as a
+    /// buffer holds.
+    fn copy_until(&mut self, times: &[u64]) -> Result<()> {
+        // How much is left of each buffer.
+        let mut left: Vec<u64> = self
+            .buffers
+            .iter()
+            .map(|buffer| {
+                let info = buffer.opened();
+                info.subbuf_size
+                    .saturating_mul(u64::from(info.n_subbufs) + 1)
+            })
+            .collect();
+        while left.iter().any(|&left| left != 0) {
+            for (at, left) in left.iter_mut().enumerate().filter(|(_, left)| **left != 0) {
+                let channel = self.of.get(at).map_or(0, |&(channel, _)| channel);
+                let until = times.get(channel).copied().unwrap_or(0);
+                let most = self.turn(at).min(*left);
+                let late = Cell::new(false);
+                let had = self.bytes();
+                let any = self.copy(at, &|writer, had, begin| {
+                    late.set(until != 0 && begin > until);
+                    !late.get() && writer.totals().bytes.saturating_sub(had) < most
+                })?;
+                *left = match any && !late.get() {
+                    true => left.saturating_sub(self.bytes() - had),
+                    false => 0,
+                };
+            }
+        }
+        Ok(())
+    }
+
     /// Records what was written until now, and no more.
     pub(super) fn finish(mut self) -> Result<Vec<Taken>> {
         let mut until = Vec::new();
         for taken in &self.channels {
             until.push(taken.channel.flush()?);
         }
-        for at in 0..self.buffers.len() {
-            let Some(&(channel, _)) = self.of.get(at) else {
-                continue;
-            };
-            let until = until.get(channel).copied().unwrap_or(0);
-            let most = self.channels.get(channel).map_or(0, |taken| {
-                let info = &taken.info;
-                info.subbuf_size
-                    .saturating_mul(u64::from(info.n_subbufs) + 1)
-            });
-            self.copy(at, &|writer, had, begin| {
-                let late = until != 0 && begin > until;
-                !late && writer.totals().bytes.saturating_sub(had) < most
-            })?;
-        }
+        self.copy_until(&until)?;
         for (buffer, &(channel, cpu)) in self.buffers.iter().zip(&self.of) {
             let Some(taken) = self.channels.get_mut(channel) else {
                 continue;
