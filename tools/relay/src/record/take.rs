@@ -44,7 +44,7 @@ pub(super) struct Take {
     /// All buffers, and whose: channel, and CPU in it.
     buffers: Vec<Buffer>,
     of: Vec<(usize, usize)>,
-    poller: Poller,
+    poller: Option<Poller>,
     looked: Instant,
     flushed: Instant,
 }
@@ -66,9 +66,8 @@ fn folder(name: &Path) -> PathBuf {
 }
 
 impl Taken {
-    fn begin(name: &Path, dir: &Path) -> Result<Self> {
+    fn begin(name: &Path, channel: Channel, dir: &Path) -> Result<Self> {
         let fail = |error| explain::error(error, name);
-        let channel = explain::open(name)?;
         let info = channel.info().map_err(fail)?;
         let dir = dir.join(folder(name));
         let shown = name.to_string_lossy().into_owned();
@@ -153,18 +152,24 @@ impl Take {
             channels: Vec::new(),
             buffers: Vec::new(),
             of: Vec::new(),
-            poller: Poller::new(&[])?,
+            poller: None,
             looked: Instant::now(),
             flushed: Instant::now(),
         };
+        // Nothing is written before it is known that it can be read.
+        let mut opened = Vec::new();
         for name in &args.channels {
-            // Nothing is written before it is known that it can be read.
+            let fail = |error| explain::error(error, name);
             let channel = explain::open(name)?;
-            let buffers = channel.buffers(take.options);
-            drop(buffers.map_err(|error| explain::error(error, name))?);
+            let buffers = channel.buffers(take.options).map_err(fail)?;
+            opened.push((channel, buffers));
         }
-        for name in &args.channels {
-            take.channels.push(Taken::begin(name, &args.output)?);
+        for (name, (channel, buffers)) in args.channels.iter().zip(opened) {
+            take.channels
+                .push(Taken::begin(name, channel, &args.output)?);
+            for buffer in buffers {
+                take.add(take.channels.len() - 1, buffer);
+            }
         }
         take.look_for_cpus()?;
         Ok(take)
@@ -173,8 +178,8 @@ impl Take {
     /// Opens the buffers that are not open yet.
     fn look_for_cpus(&mut self) -> Result<()> {
         self.looked = Instant::now();
-        let mut new = false;
-        for (at, taken) in self.channels.iter_mut().enumerate() {
+        let mut new = Vec::new();
+        for (at, taken) in self.channels.iter().enumerate() {
             // A channel that is closed has no files.
             let cpus = taken.channel.cpus().unwrap_or_default();
             for cpu in cpus {
@@ -183,25 +188,34 @@ impl Take {
                 }
                 let fail = |error| explain::error(error, Path::new(&taken.name));
                 let buffer = taken.channel.buffer(cpu, self.options).map_err(fail)?;
-                let before = *buffer.opened();
-                self.of.push((at, taken.cpus.len()));
-                self.buffers.push(buffer);
-                taken.cpus.push(Cpu {
-                    cpu: before.cpu,
-                    before,
-                    after: before,
-                    lost: 0,
-                    packets: 0,
-                    events: 0,
-                    bytes: 0,
-                });
-                new = true;
+                new.push((at, buffer));
             }
         }
-        if new {
-            self.poller = Poller::new(&self.buffers)?;
+        if !new.is_empty() || self.poller.is_none() {
+            for (at, buffer) in new {
+                self.add(at, buffer);
+            }
+            self.poller = Some(Poller::new(&self.buffers)?);
         }
         Ok(())
+    }
+
+    /// Adds a buffer of the channel at `at`.
+    fn add(&mut self, at: usize, buffer: Buffer) {
+        let before = *buffer.opened();
+        if let Some(taken) = self.channels.get_mut(at) {
+            self.of.push((at, taken.cpus.len()));
+            self.buffers.push(buffer);
+            taken.cpus.push(Cpu {
+                cpu: before.cpu,
+                before,
+                after: before,
+                lost: 0,
+                packets: 0,
+                events: 0,
+                bytes: 0,
+            });
+        }
     }
 
     /// How many bytes were written.
@@ -264,7 +278,9 @@ impl Take {
 
     /// Waits for more.
     pub(super) fn wait(&mut self, time: Duration) -> Result<()> {
-        self.poller.wait(&self.buffers, Some(time))?;
+        if let Some(poller) = &self.poller {
+            poller.wait(&self.buffers, Some(time))?;
+        }
         if self.flushed.elapsed() >= FLUSH {
             self.flushed = Instant::now();
             for taken in &self.channels {
