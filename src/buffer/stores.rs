@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The stores of a buffer: the one that is written to, and the one before, as long as it is read.
+//! The stores of a buffer: the one that is written to, and those before that are still to be read.
 
 use super::{Buffer, ConsumerPage, Shape, Store};
 use crate::reader::Place;
@@ -10,12 +10,17 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use kernel::sync::{Arc, UniqueArc};
 
+/// So many are kept besides the one that is written to: as many as it takes to get, each time with
+/// twice as many, from 2 sub-buffers to the most there can be.
+const KEPT: usize = 17;
+
 /// Where a buffer's data is.
 pub(super) struct Stores {
     /// What is written to.
     pub(super) current: Arc<Store>,
-    /// What was written to before, until the consumer has left it.
-    old: Option<Old>,
+    old: Old,
+    /// Nobody writes any more to the newest of these: what is in it is all there will be.
+    complete: bool,
     gone: Gone,
     /// What a consumer says that has mapped it.
     pub(super) page: Option<Arc<ConsumerPage>>,
@@ -29,17 +34,53 @@ struct Gone {
     subbufs: u64,
 }
 
-/// What was written to before.
-struct Old {
-    store: Arc<Store>,
-    /// Nobody writes to it any more: what is in it is all there will be.
-    complete: bool,
+/// What was written to before, until the consumer has left it: oldest first, without a gap, and the
+/// newest is the one before the present one.
+#[derive(Clone, Default)]
+struct Old([Option<Arc<Store>>; KEPT]);
+
+impl Old {
+    fn iter(&self) -> impl Iterator<Item = &Arc<Store>> {
+        self.0.iter().flatten()
+    }
+
+    /// These and, behind them, `newer`.
+    fn and<'a>(
+        &'a self,
+        newer: impl IntoIterator<Item = &'a Arc<Store>>,
+    ) -> impl Iterator<Item = &'a Arc<Store>> {
+        Iterator::chain(self.iter(), newer)
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.iter().all(Option::is_some)
+    }
+
+    /// There must be room.
+    fn push(&mut self, store: Arc<Store>) {
+        if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
+            *place = Some(store);
+        }
+    }
+
+    /// Takes out the oldest.
+    fn pop(&mut self) -> Option<Arc<Store>> {
+        self.0.rotate_left(1);
+        self.0.last_mut()?.take()
+    }
+
+    /// Puts `new` where `old` is, and gives that.
+    fn exchange(&mut self, old: &Arc<Store>, new: Arc<Store>) -> Option<Arc<Store>> {
+        let mut stores = self.0.iter_mut().flatten();
+        let place = stores.find(|store| Arc::ptr_eq(store, old))?;
+        Some(core::mem::replace(place, new))
+    }
 }
 
 /// A look at a buffer's stores.
 struct Look {
     current: Arc<Store>,
-    old: Option<Arc<Store>>,
+    old: Old,
     gone: Gone,
 }
 
@@ -47,65 +88,75 @@ impl Stores {
     pub(super) fn new(current: Arc<Store>) -> Self {
         Self {
             current,
-            old: None,
+            old: Old::default(),
+            complete: true,
             gone: Gone::default(),
             page: None,
         }
     }
 
     pub(super) fn for_each(&self, f: impl Fn(&Store)) {
-        f(&self.current);
-        if let Some(old) = &self.old {
-            f(&old.store);
-        }
+        self.old.and([&self.current]).for_each(|store| f(store));
     }
 
-    /// The store with this number, or else the oldest, and what was produced before it.
+    /// The store with this number, or else the oldest that comes after, and what was produced before it.
     fn find(&self, generation: u64) -> (Arc<Store>, Count) {
-        match &self.old {
-            Some(old) if generation < self.current.generation() => {
-                (old.store.clone(), self.gone.stats.produced)
+        let mut before = self.gone.stats.produced;
+        for store in self.old.iter() {
+            if store.generation() >= generation {
+                return (store.clone(), before);
             }
-            _ => (self.current.clone(), self.before_current()),
+            before = before.plus(store.ring().totals().produced);
         }
+        (self.current.clone(), before)
     }
 
-    /// What was produced before the current store, once the old one is complete.
-    fn before_current(&self) -> Count {
-        match &self.old {
-            Some(old) => self
-                .gone
-                .stats
-                .produced
-                .plus(old.store.ring().totals().produced),
-            None => self.gone.stats.produced,
-        }
+    /// Whether nobody writes any more to the old store with this number.
+    fn is_complete(&self, generation: u64) -> bool {
+        self.complete || generation.wrapping_add(1) < self.current.generation()
     }
 
     /// Where a reader goes on that has found nothing at `c` in `from`, and what was produced before.
     fn after(&self, from: &Store, c: &Cursor) -> Option<(Arc<Store>, Count)> {
-        if from.generation() == self.current.generation() {
-            return None;
-        }
-        match &self.old {
-            Some(old) if old.store.generation() == from.generation() => {
-                let done = old.complete && from.ring().is_drained(c);
-                done.then(|| (self.current.clone(), self.before_current()))
-            }
-            _ => Some(self.find(from.generation())),
-        }
+        let here = from.generation();
+        let kept = self.old.iter().any(|store| store.generation() == here);
+        let stays = here == self.current.generation()
+            || kept && !(self.is_complete(here) && from.ring().is_drained(c));
+        (!stays).then(|| self.find(here.wrapping_add(1)))
     }
 
     /// `parts`: also if it is a part of a sub-buffer of which readers get all or nothing.
     fn has_data_after(&self, pos: u64, parts: bool) -> bool {
-        let has = |store: &Store| {
+        let has = |store: &Arc<Store>| {
             let ring = store.ring();
             ring.has_after(pos, parts || !ring.is_whole_only())
         };
-        match &self.old {
-            Some(old) => has(&old.store) || (old.complete && has(&self.current)),
-            None => has(&self.current),
-        }
+        let current = self.complete.then_some(&self.current);
+        self.old.and(current).any(has)
+    }
+
+    /// What a reader reads next that has come to `pos`.
+    fn next_from(&self, pos: u64) -> &Store {
+        let mut old = self.old.iter();
+        old.find(|store| !store.ring().ends_before(pos))
+            .unwrap_or(&self.current)
+    }
+
+    /// The number of the oldest store, if that is complete and has a number below this.
+    fn oldest_below(&self, generation: u64) -> Option<u64> {
+        let oldest = self.old.iter().next()?.generation();
+        (oldest < generation && self.is_complete(oldest)).then_some(oldest)
+    }
+
+    /// Takes out the oldest store, if it still is the one with this number.
+    fn take_oldest(&mut self, generation: u64) -> Option<Arc<Store>> {
+        self.oldest_below(generation.wrapping_add(1))?;
+        let oldest = self.old.pop()?;
+        let (ring, gone) = (oldest.ring(), &mut self.gone);
+        gone.stats = gone.stats.plus(&ring.totals());
+        let subbufs = ring.progress(&Cursor::default()).produced;
+        gone.subbufs = gone.subbufs.wrapping_add(subbufs);
+        Some(oldest)
     }
 }
 
@@ -115,30 +166,39 @@ impl Look {
         store.ring().overwritten(&Cursor::default())
     }
 
+    fn all(&self) -> impl Iterator<Item = &Arc<Store>> {
+        self.old.and([&self.current])
+    }
+
+    /// The number of the newest store in which writers came round before it was read.
+    fn lapped(&self) -> Option<u64> {
+        let lapped = |store: &&Arc<Store>| Self::ahead(store).records != 0;
+        Some(self.all().filter(lapped).last()?.generation())
+    }
+
     /// What was overwritten before a reader at `place` could read it.
     fn overwritten(&self, place: &Place) -> Count {
-        let (c, ahead) = (place.cursor(), Self::ahead(&self.current));
-        if place.generation() == self.current.generation() {
-            return self.current.ring().overwritten(c);
-        }
-        match &self.old {
-            Some(old) if old.generation() == place.generation() => {
-                old.ring().overwritten(c).plus(ahead)
-            }
-            old => {
-                let kept = old.as_deref().map_or(Count::default(), Self::ahead);
-                c.missed_of(self.gone.stats.produced).plus(kept).plus(ahead)
+        let mut here = None;
+        let mut ahead = Count::default();
+        for store in self.all() {
+            if store.generation() == place.generation() {
+                here = Some(store.ring().overwritten(place.cursor()));
+            } else if store.generation() > place.generation() {
+                ahead = ahead.plus(Self::ahead(store));
             }
         }
+        // The store it was in is gone, but for the run it is in.
+        here.unwrap_or_else(|| place.cursor().missed_of(self.gone.stats.produced))
+            .plus(ahead)
     }
 
     fn stats(&self, place: &Place) -> Stats {
         // First: what is written while this looks is produced, and not lost yet.
         let overwritten = self.overwritten(place);
-        let mut sum = self.gone.stats.plus(&self.current.ring().totals());
-        if let Some(old) = &self.old {
-            sum = sum.plus(&old.ring().totals());
-        }
+        let all = self.all();
+        let sum = all.fold(self.gone.stats, |sum, store| {
+            sum.plus(&store.ring().totals())
+        });
         Stats {
             read: place.cursor().read,
             overwritten,
@@ -165,15 +225,12 @@ impl Look {
                 progress
             }
         };
-        let (mut sum, gone) = (of(&self.current), self.gone.subbufs);
-        if let Some(old) = &self.old {
-            sum = sum.after(of(old));
-        }
-        sum.after(Progress {
+        let gone = Progress {
             current: 0,
-            produced: gone,
-            consumed: gone,
-        })
+            produced: self.gone.subbufs,
+            consumed: self.gone.subbufs,
+        };
+        self.all().fold(gone, |sum, store| of(store).after(sum))
     }
 }
 
@@ -189,11 +246,8 @@ impl Buffer {
     }
 
     /// The same with what a reader that has come to `pos` reads next.
-    fn with_next<T>(&self, pos: u64, f: impl FnOnce(&Store) -> T) -> T {
-        self.stores.with(|stores| match &stores.old {
-            Some(old) if !old.store.ring().ends_before(pos) => f(&old.store),
-            _ => f(&stores.current),
-        })
+    pub(crate) fn with_next<T>(&self, pos: u64, f: impl FnOnce(&Store) -> T) -> T {
+        self.stores.with(|stores| f(stores.next_from(pos)))
     }
 
     /// Whether `store` is what is written to.
@@ -204,7 +258,7 @@ impl Buffer {
     fn look(&self) -> Look {
         self.stores.with(|stores| Look {
             current: stores.current.clone(),
-            old: stores.old.as_ref().map(|old| old.store.clone()),
+            old: stores.old.clone(),
             gone: stores.gone,
         })
     }
@@ -231,49 +285,52 @@ impl Buffer {
         self.stores.with(|stores| stores.has_data_after(pos, true))
     }
 
-    /// Whether what was written before the last resize is kept for the consumer.
+    /// Calls `f` with all stores there are, the oldest first. Process context.
+    pub(crate) fn for_each_store(&self, f: impl Fn(&Store)) {
+        self.look().all().for_each(|store| f(store));
+    }
+
+    /// Whether something that was written before a resize is kept for the consumer.
     pub(crate) fn has_old(&self) -> bool {
-        self.stores.with(|stores| stores.old.is_some())
+        self.stores.with(|stores| stores.old.iter().next().is_some())
     }
 
-    /// Keeps what was written before the last resize no longer, if that was store `below` or one
-    /// before. Process context.
-    pub(crate) fn drop_old(&self, below: u64) {
-        if let Some(teller) = self.bell.teller() {
-            let old = self.stores.with(|stores| {
-                let old = stores.old.as_ref().filter(|old| old.complete)?;
-                Some(old.store.generation())
-            });
-            // What the client is to be told of must be kept until then.
-            if let Some(old) = old.filter(|&old| old < below) {
-                teller.leave(old);
-            }
+    /// Whether as much is kept as can be.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.stores.with(|stores| stores.old.is_full())
+    }
+
+    /// Makes way for one more store, in overwrite mode: what is older than something that was overwritten
+    /// should have gone before that, and else the oldest goes. Process context.
+    pub(crate) fn make_way(&self) {
+        let lapped = self.look().lapped();
+        self.drop_old(lapped.unwrap_or(0));
+        if self.is_crowded() {
+            let (oldest, _) = self.find(0);
+            self.drop_old(oldest.generation().wrapping_add(1));
         }
-        let dropped = self.stores.with(|stores| {
-            let old = stores
-                .old
-                .take_if(|old| old.complete && old.store.generation() < below)?;
-            let ring = old.store.ring();
-            let gone = &mut stores.gone;
-            gone.stats = gone.stats.plus(&ring.totals());
-            gone.subbufs = gone
-                .subbufs
-                .wrapping_add(ring.progress(&Cursor::default()).produced);
-            Some(old)
-        });
-        // Not with interrupts off.
-        drop(dropped);
     }
 
-    /// From now on `new` is written to. Nothing older than what was so far may be kept.
+    /// Keeps no longer what was written to the stores with numbers below this. Process context.
+    pub(crate) fn drop_old(&self, below: u64) {
+        while let Some(oldest) = self.stores.with(|stores| stores.oldest_below(below)) {
+            // What the client is to be told of must be kept until then.
+            if let Some(teller) = self.bell.teller() {
+                teller.leave(oldest);
+            }
+            let dropped = self.stores.with(|stores| stores.take_oldest(oldest));
+            // Not with interrupts off.
+            drop(dropped);
+        }
+    }
+
+    /// From now on `new` is written to. There must be room for one more to be kept.
     pub(crate) fn supersede(&self, new: Arc<Store>) {
         self.stores.with(|stores| {
             stores.show_page(&new);
             let store = core::mem::replace(&mut stores.current, new);
-            stores.old = Some(Old {
-                store,
-                complete: false,
-            });
+            stores.old.push(store);
+            stores.complete = false;
         });
     }
 
@@ -281,10 +338,9 @@ impl Buffer {
     /// now. Process context.
     pub(crate) fn complete(&self) {
         self.stores.with(|stores| {
-            if let Some(old) = &mut stores.old {
-                old.complete = true;
-                old.store.show_generation(stores.current.generation());
-            }
+            stores.complete = true;
+            let now = stores.current.generation();
+            stores.old.iter().for_each(|old| old.show_generation(now));
         });
         self.bell.wake();
         self.let_consumer_pass();
@@ -305,12 +361,9 @@ impl Buffer {
         let guests = self.guests.lock();
         // SAFETY: It is complete; who reads holds the lock.
         let copy = unsafe { lent.move_to(copy) };
-        let replaced = self.stores.with(|stores| match &mut stores.old {
-            Some(old) if Arc::ptr_eq(&old.store, lent) => {
-                Some(core::mem::replace(&mut old.store, copy.clone()))
-            }
-            _ => None,
-        });
+        let replaced = self
+            .stores
+            .with(|stores| stores.old.exchange(lent, copy.clone()));
         // ORDERING: lent:A
         self.is_lent.store(false, Ordering::Release);
         drop(guests);

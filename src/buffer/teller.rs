@@ -229,8 +229,7 @@ impl Teller {
         let next = store.next()?;
         place.before = place.before.plus(store.ring().totals().produced);
         next.ring().begin(&mut place.cursor, place.before);
-        // INVARIANT: What is written to lives until it is left; and it is not superseded again before
-        // the store before it was.
+        // INVARIANT: It follows a store that was not left yet, so it was not either.
         place.store = next;
         // ORDERING: leave:A
         self.generation.store(next.generation(), Ordering::Release);

@@ -214,23 +214,30 @@ impl Channel {
         self.config.lent.is_some() && self.generation() == 0
     }
 
-    /// Sees to it that only what is written to now is kept. With `swap` locked.
-    fn make_way(&self) -> Result {
+    /// Whether what is written to now can be kept besides what is kept already. Process context.
+    pub(super) fn check_way(&self) -> Result {
         for buffer in self.buffers().iter() {
             buffer.let_consumer_pass();
         }
-        if self.buffers().iter().any(|buffer| buffer.has_old()) {
-            if !self.shape().spec.overwrite() {
-                return Err(EBUSY);
-            }
+        let crowded = self.buffers().iter().any(|buffer| buffer.is_crowded());
+        if crowded && !self.shape().spec.overwrite() {
+            return Err(EBUSY);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that it can. With `swap` locked.
+    fn make_way(&self) -> Result {
+        self.check_way()?;
+        if self.shape().spec.overwrite() {
             for buffer in self.buffers().iter() {
-                buffer.drop_old(u64::MAX);
+                buffer.make_way();
             }
         }
         Ok(())
     }
 
-    /// Lets writers go over to what is ready, and readers follow. With `swap` locked, and nothing old.
+    /// Lets writers go over to what is ready, and readers follow. With `swap` locked, and way made.
     fn go_over(&self, ready: &mut Ready) -> Result {
         let cpus = CpusLocked::new();
         let tree = self.tree.lock();

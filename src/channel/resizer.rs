@@ -155,8 +155,9 @@ impl Resizer {
             return;
         };
         let n = geo.n_subbufs();
-        // At most 2^18 sub-buffers.
-        let fills_up = n < limits.max && unread.wrapping_mul(4) >= n.wrapping_mul(3);
+        // With the one that was entered. At most 2^18 sub-buffers.
+        let filled = unread.wrapping_add(1);
+        let fills_up = n < limits.max && filled.wrapping_mul(4) > n.wrapping_mul(3);
         if self.said_full.load(Ordering::Relaxed) != fills_up
             && self.said_full.swap(fills_up, Ordering::Relaxed) != fills_up
             && fills_up

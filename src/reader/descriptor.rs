@@ -241,6 +241,15 @@ impl Descriptor {
         self.any_position(|buffer, at| buffer.is_readable(at, manner))
     }
 
+    /// What a mapping of `buffer` shows: what is written to; to who consumes, what he is to read next.
+    pub(crate) fn store_to_map(&self, buffer: &Buffer) -> Arc<Store> {
+        if self.claimed.load(Ordering::Acquire) {
+            buffer.unread_store()
+        } else {
+            buffer.current()
+        }
+    }
+
     /// All of `store` is mapped once more: who looks at the mapping sees complete sub-buffers
     /// only, so they are ended at the flush interval.
     pub(crate) fn mapped(&self, store: &Store) {

@@ -301,6 +301,17 @@ impl Buffer {
         self.step_back(at, &mut place, store);
     }
 
+    /// The store the consumer reads next, as far as it has said. Process context; never waits for who
+    /// reads. Of a buffer that is in no memory of the client's.
+    pub(crate) fn unread_store(&self) -> Arc<Store> {
+        let pos = self.pos_of(&self.consumer);
+        let mark = self.with_next(pos, |store| Mark::new(store, pos));
+        let (mut place, mut store) = self.place_at(mark);
+        self.look_ahead(&mut place, &mut store);
+        store.ring().detach(&mut place.cursor);
+        store
+    }
+
     /// Calls `reset`, which throws away what was written to a store and is called with all there are,
     /// and brings the consumer to where it is then. What `keep_stores` gives keeps the stores what they
     /// are; it is called when nobody reads any more, which may take as long as who does likes.
@@ -313,14 +324,8 @@ impl Buffer {
         let mut place = self.lock(at);
         let _guest = self.be_guest();
         let _stores = keep_stores();
-        let (oldest, _) = self.find(0);
-        let current = self.current();
-        if !Arc::ptr_eq(&oldest, &current) {
-            reset(&oldest);
-        }
-        reset(&current);
-        self.throw_before(current.ring().first_pos());
-        drop((oldest, current));
+        self.for_each_store(reset);
+        self.throw_before(self.with_current(|store| store.ring().first_pos()));
         let mut store = self.enter(&mut place);
         if self.has_page() {
             store.ring().miss_what_was_reset(&mut place.cursor);

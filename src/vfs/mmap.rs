@@ -30,10 +30,10 @@ pub(super) unsafe extern "C" fn mmap(
     let Some(buffer) = descriptor.buffer() else {
         return ENODEV.to_errno();
     };
-    let store = buffer.current();
-    if store.is_lent() {
+    if buffer.is_lent() {
         return EPERM.to_errno();
     }
+    let store = descriptor.store_to_map(buffer);
     // SAFETY: As the caller promises.
     let mapped = match unsafe { (*vma).vm_pgoff } {
         // SAFETY: As the caller promises.

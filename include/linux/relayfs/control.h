@@ -169,9 +169,13 @@ static inline int relay_realloc_buffer(struct rchan *chan, u64 subbuf_size, u32 
  * relay_replace_buffer() - go over to the buffers that relay_realloc_buffer() got ready
  * @chan: the channel
  *
- * Writers and readers may be at work. What is unread is kept, and read first. Mappings of the old
- * buffers stay as they are until they are unmapped; &relayfs_meta.generation in them changes: their
- * users read what is left and map again.
+ * Writers and readers may be at work. What is unread is kept, and read first, also if buffers are
+ * replaced several times before it is read: up to 17 are kept besides the present one, and count as
+ * memory. In overwrite mode what is older than something that was overwritten gives way then, and else,
+ * if there are 17, the oldest; it counts as overwritten.
+ *
+ * Mappings of the old buffers stay as they are until they are unmapped; &relayfs_meta.generation in
+ * them changes: their users read what is left and map again.
  *
  * When it is done, &rchan_callbacks.needs_resize is told %RELAY_RESIZE_REPLACED.
  *
@@ -180,8 +184,8 @@ static inline int relay_realloc_buffer(struct rchan *chan, u64 subbuf_size, u32 
  *
  * * -EINPROGRESS: a worker will do it
  * * -EAGAIN: nothing is ready
- * * -EBUSY: a resize is in progress, or (%RELAY_MODE_NO_OVERWRITE) the consumer has not yet read
- *   what was in the buffers before the last one
+ * * -EBUSY: a resize is in progress, or (%RELAY_MODE_NO_OVERWRITE) the consumer has not yet come
+ *   to the end of the oldest of 17 buffers that are kept for it
  * * -EPERM: as relay_realloc_buffer()
  * * -ESHUTDOWN: the channel is closed
  */

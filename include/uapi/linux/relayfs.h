@@ -65,13 +65,15 @@ struct relayfs_lost {
  * @generation: number of this buffer among those the file has had. Changes to the number of the
  *	present one when that is another and all is in place that was ever written to this: read
  *	what is left, then map again. Positions of the next buffer go on from @write_pos, its counts
- *	begin at 0
+ *	begin at 0. Who consumes is given the buffer it is to read next, which may be one that has
+ *	ended: see @write_pos
  * @start_reserve: bytes at the start of each sub-buffer that are the client's
  * @end_reserve: bytes at the end of each sub-buffer that are the client's
  * @reserved: zero
  * @write_pos: position of the next record: free-running bytes; write_pos / subbuf_size is the
  *	sequence number of the current sub-buffer. Bit 63: nothing more will be written here, and
- *	the buffer behind the file is another
+ *	the buffer behind the file is another; when all before this position is delivered, too, map
+ *	again
  * @pad0: zero
  * @delivered: sub-buffers with a lower sequence number are complete
  * @delivered_records: records in them

@@ -113,7 +113,7 @@ impl Mapped {
             let replaced = self.map.generation_now() != self.map.generation;
             let delivered = self.map.delivered();
             if self.seq >= delivered {
-                if replaced && self.map_again(fd)? {
+                if (replaced || self.has_ended(delivered)) && self.map_again(fd)? {
                     continue;
                 }
                 return Ok(false);
@@ -146,6 +146,13 @@ impl Mapped {
         }
     }
 
+    /// Whether nothing comes after what is `delivered`: then another buffer has taken its place.
+    fn has_ended(&self, delivered: u64) -> bool {
+        let pos = self.map.write_pos();
+        let end = pos & !WRITE_POS_ENDED;
+        pos != end && delivered.saturating_mul(self.map.subbuf_size) >= end
+    }
+
     /// Goes over to the buffer that is now behind the file. `false`: it cannot be mapped just now.
     fn map_again(&mut self, fd: BorrowedFd<'_>) -> Result<bool> {
         let from = self.map.write_pos() & !WRITE_POS_ENDED;
@@ -155,7 +162,8 @@ impl Mapped {
             Err(Error::Mapping(_)) => return Ok(false),
             Err(error) => return Err(error),
         };
-        if map.generation == self.map.generation {
+        // Two that had ended when they were mapped may tell the same generation.
+        if map.write_pos() == self.map.write_pos() {
             return Ok(false);
         }
         // Its counts begin at 0.

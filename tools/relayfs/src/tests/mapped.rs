@@ -299,6 +299,34 @@ fn a_resized_ring_is_read_to_its_end_and_then_the_next() {
 }
 
 #[test]
+fn a_consumer_goes_through_rings_that_ended_before_they_were_mapped() {
+    let of = |generation| Shape {
+        generation,
+        ..SHAPE
+    };
+    let end = |ring: &mut Ring, seq: u64| {
+        ring.set(offset_of!(Meta, write_pos), (seq * 512) | WRITE_POS_ENDED);
+        ring.set(offset_of!(Meta, generation), 2);
+    };
+    let mut oldest = Ring::new(SHAPE, 0);
+    let mut buffer = oldest.reader(Options::exclusive());
+    oldest.write(&full(&SHAPE, 0));
+    end(&mut oldest, 1);
+    // The same generation as of the newest, as that is what is written to.
+    let mut older = Ring::new(of(2), 1);
+    older.write(&full(&SHAPE, 1));
+    end(&mut older, 2);
+    let mut newest = Ring::new(of(2), 2);
+    newest.write(&full(&SHAPE, 2));
+    for (number_wanted, next) in [(0, &older), (1, &newest)] {
+        assert_eq!(number(&drain(&mut buffer).0), number_wanted);
+        buffer.put_fd(next.fd.try_clone().unwrap());
+    }
+    let (bytes, lost) = drain(&mut buffer);
+    assert_eq!((number(&bytes), bytes.len(), lost), (2, 512, vec![]));
+}
+
+#[test]
 fn holes_and_padding_are_left_out_and_end_reserves_are_not() {
     let mut data = *b"abcdHHHHHHHHefgHHHHHHHHHhi..........EE";
     // A hole of 9 bytes at 15, then one of 8 at 4: the newest is the latter.
