@@ -350,6 +350,7 @@ impl Channel {
         }
         self.flush();
         self.tell_the_rest();
+        self.throw_lent();
         let mut files = self.tree.lock().take();
         if let Some(files) = &mut files {
             files.leave();

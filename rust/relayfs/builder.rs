@@ -191,7 +191,8 @@ impl<C: Callbacks> Builder<'_, C> {
         self
     }
 
-    /// Memory it starts with, as long as a buffer, aligned to 64 bytes; global channels only.
+    /// Memory it starts with, as long as a buffer, aligned to 64 bytes; global channels only. It is left
+    /// when the channel is closed, if not before, so it may go with the module.
     pub(crate) fn init_buf(mut self, memory: &'static mut [u8]) -> Self {
         self.attr.init_buf = memory.as_mut_ptr().cast();
         self.attr.init_buf_size = memory.len() as u64;

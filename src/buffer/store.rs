@@ -79,7 +79,8 @@ pub(crate) fn page_count(geo: Geometry) -> usize {
 /// # Invariants
 ///
 /// It is as long as the data and aligned to [`LENT_ALIGN`]; nobody else uses it from when the store is
-/// made to when [`Buffer::give_back()`](super::Buffer::give_back) or the channel's end has returned.
+/// made to when [`Buffer::give_back()`](super::Buffer::give_back) or the channel's end has returned, which
+/// leaves nothing there to be read.
 #[derive(Clone, Copy)]
 pub(crate) struct Lent(NonNull<u8>);
 

@@ -125,11 +125,23 @@ impl Channel {
         self.present.generation.load(Ordering::Relaxed)
     }
 
-    /// From when this returns on, nothing is resized.
+    /// From when this returns on, nothing is resized. Process context.
     pub(super) fn end_resizes(&self) {
         self.hub.resizer.stop();
+        if self.is_lent() {
+            // Readers may stay, and the client's memory goes. See `throw_lent()` if there is no other.
+            let _ = self.give_back();
+        }
         self.swap.lock().closed = true;
         self.discard_ready();
+    }
+
+    /// Throws away what is unread and could not leave memory of the client's, so that nobody reads there
+    /// from now on. Nobody writes any more. Process context.
+    pub(super) fn throw_lent(&self) {
+        if self.is_lent() {
+            self.reset();
+        }
     }
 
     /// Whether there is something to go over to. Any context.

@@ -314,7 +314,7 @@ impl Channel {
         if wanted & REPLACE != 0 {
             let _ = self.replace_and_tell(true);
         }
-        let Some(limits) = resizer.limits else {
+        let Some(limits) = resizer.limits.filter(|_| !self.is_lent()) else {
             return;
         };
         let n = self.shape().spec.geo().n_subbufs();
@@ -338,10 +338,10 @@ impl Channel {
             }
         } else if self.resizer().claim().is_ok() {
             // If it cannot be it is not; when the buffer fills up again it is tried again.
-            let result = self
-                .realloc(0, n_subbufs as u32)
-                .and_then(|_| self.replace());
-            if result.is_err() {
+            let ready = self
+                .check_way()
+                .and_then(|()| self.realloc(0, n_subbufs as u32));
+            if ready.is_ok() && self.replace().is_err() {
                 self.discard_ready();
             }
             self.resizer().done();

@@ -29,8 +29,10 @@ static struct {
 	bool closed, kept;
 	struct resize_open how;
 	void *init_buf;
+	struct rchan_callbacks callbacks;
 	spinlock_t told_lock;		/* what it was told */
 	struct resize_events told;
+	atomic_t others;
 } client = {
 	.lock = __MUTEX_INITIALIZER(client.lock),
 	.told_lock = __SPIN_LOCK_UNLOCKED(client.told_lock),
@@ -58,7 +60,36 @@ static void needs_resize(struct rchan *chan, int type, u64 subbuf_size, u32 n_su
 	client.told.count++;
 }
 
-static const struct rchan_callbacks callbacks = { .needs_resize = needs_resize };
+static void told_something(void)
+{
+	atomic_inc(&client.others);
+}
+
+static void buffers_full(struct rchan *chan, u32 cpu)
+{
+	told_something();
+}
+
+static void deliver(struct rchan *chan, const struct relay_delivery *d)
+{
+	told_something();
+}
+
+static void turn(struct rchan *chan, const struct relay_subbuf *s)
+{
+	told_something();
+}
+
+static void set_callbacks(u32 which)
+{
+	client.callbacks = (struct rchan_callbacks){
+		.needs_resize = which & RESIZE_HAS_RESIZE ? needs_resize : NULL,
+		.buffers_full = which & RESIZE_HAS_FULL ? buffers_full : NULL,
+		.deliver = which & RESIZE_HAS_DELIVER ? deliver : NULL,
+		.buffer_start = which & RESIZE_HAS_START ? turn : NULL,
+		.buffer_end = which & RESIZE_HAS_END ? turn : NULL,
+	};
+}
 
 /* Calls. */
 
@@ -222,6 +253,9 @@ static void do_close(void)
 	relay_close(chan);
 	if (!client.kept)
 		WRITE_ONCE(client.chan, NULL);
+	/* It is ours again, and anything may be in it. */
+	if (client.init_buf)
+		memset(client.init_buf, 0xdb, client.how.subbuf_size * client.how.n_subbufs);
 	vfree(client.init_buf);
 	client.init_buf = NULL;
 }
@@ -245,7 +279,7 @@ static int do_open(const struct resize_open *o)
 		.resize_min = o->resize_min,
 		.resize_max = o->resize_max,
 		.shrink_idle_ms = o->shrink_idle_ms,
-		.callbacks = o->callback ? &callbacks : NULL,
+		.callbacks = o->callbacks ? &client.callbacks : NULL,
 	};
 	u64 size = o->subbuf_size * o->n_subbufs;
 	struct rchan *chan;
@@ -261,6 +295,7 @@ static int do_open(const struct resize_open *o)
 		attr.init_buf = client.init_buf + o->init_buf_skew;
 		attr.init_buf_size = o->init_buf_size ? : size;
 	}
+	set_callbacks(o->callbacks);
 	path = strndup_user(u64_to_user_ptr(o->path), PATH_MAX);
 	chan = IS_ERR(path) ? ERR_CAST(path) : relay_open(path, &attr);
 	if (!IS_ERR(path))
@@ -272,6 +307,7 @@ static int do_open(const struct resize_open *o)
 	}
 	client.how = *o;
 	memset(&client.told, 0, sizeof(client.told));
+	atomic_set(&client.others, 0);
 	client.closed = false;
 	WRITE_ONCE(client.chan, chan);
 	return 0;
@@ -307,6 +343,7 @@ static long run_ioctl(unsigned int cmd, union argument *arg)
 	case RESIZE_TOLD: {
 		guard(spinlock)(&client.told_lock);
 		arg->told = client.told;
+		arg->told.others = atomic_read(&client.others);
 		return 0;
 	}
 	case RESIZE_STATE:

@@ -12,6 +12,14 @@
 #define RESIZE_HARDIRQ	2
 #define RESIZE_NMI	3
 
+/* Which callbacks the client has. */
+#define RESIZE_HAS_RESIZE	1
+#define RESIZE_HAS_FULL		2
+#define RESIZE_HAS_DELIVER	4
+#define RESIZE_HAS_START	8
+#define RESIZE_HAS_END		16
+#define RESIZE_HAS_ALL		31
+
 /* What the client does when it is told something. */
 #define RESIZE_FOLLOW	1	/* what is suggested, and replaces what is ready */
 
@@ -23,7 +31,7 @@ struct resize_open {
 	__u32 resize_min;
 	__u32 resize_max;
 	__u32 shrink_idle_ms;
-	__u32 callback;		/* there is one */
+	__u32 callbacks;	/* RESIZE_HAS_*: which there are */
 	__u32 behaviour;	/* RESIZE_FOLLOW */
 	__u32 init_buf;		/* begins with memory of the client's */
 	__u64 init_buf_size;	/* if not 0: what is said of it */
@@ -70,7 +78,7 @@ struct resize_event {
 
 struct resize_events {
 	__u32 count;		/* also of those there was no room for */
-	__u32 pad;
+	__u32 others;		/* how often it was told something else */
 	struct resize_event events[RESIZE_EVENTS];
 };
 

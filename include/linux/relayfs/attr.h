@@ -89,9 +89,9 @@ struct relay_schema;
  * @node: from which NUMA node the buffers are: %RELAY_NODE_LOCAL, %RELAY_NODE_ANY or
  *	RELAY_NODE(number). What that node has no memory for comes from others
  * @init_buf: memory of the client's the channel starts with, instead of some of its own; aligned to
- *	64 bytes. %RELAY_USAGE_GLOBAL only. It must stay until relay_discard_init_buf() or
- *	relay_close() has returned, and no reader has the channel open; meanwhile the buffer cannot
- *	be mapped or resized
+ *	64 bytes. %RELAY_USAGE_GLOBAL only. It must stay until relay_discard_init_buf() has
+ *	returned 0, or relay_close() has returned, whoever has the channel open then; meanwhile the
+ *	buffer cannot be mapped and is not resized, by itself neither
  * @init_buf_size: bytes in @init_buf: those of a buffer
  * @callbacks: what the client wants to be told; NULL: nothing. Must stay until relay_close() has
  *	returned
@@ -174,6 +174,9 @@ static inline struct rchan *relay_open(const char *path, const struct rchan_attr
  * client's own in the channel's directory; never for readers. When it has returned no callback runs
  * and none will. The files leave the tree, the client's with them; who has the channel's open can
  * read what is left and then gets end of file. The caller sees to it that no write starts after.
+ *
+ * A channel that is still on its &rchan_attr.init_buf leaves that, as by relay_discard_init_buf(). If
+ * there is no memory for what is unread, that is thrown away and counts as overwritten.
  *
  * Context: process; sleeps. Not with cpus_read_lock() held.
  */

@@ -88,6 +88,13 @@ static struct resize_event wait_told(int dev, uint32_t type, int n)
 	}
 }
 
+/* Waits until a resize that is under way is done; what it was told has been. */
+static void wait_done(int dev)
+{
+	while (resized_realloc(dev, 0, 0, RESIZE_PROCESS) == -EBUSY)
+		usleep(1000);
+}
+
 /* A sub-buffer holds 40 of the records; the fourth of four is entered by the 121st. */
 
 TEST_F(auto, grows_by_itself_and_shrinks_when_idle)
@@ -133,6 +140,113 @@ TEST_F(auto, grows_by_itself_and_shrinks_when_idle)
 	EXPECT_BALANCE(s);
 }
 
+TEST_F(auto, grows_to_its_limit_though_nobody_reads)
+{
+	struct resize_state s;
+	const struct resize_open how = {
+		.n_subbufs = 2,
+		.flags = variant->flags,
+		.resize_max = 256,
+	};
+
+	begin(_metadata, self, how);
+	for (uint32_t n = 2; n < how.resize_max; n *= 2) {
+		write_some(_metadata, self, 40 * n * 3 / 4 + 1);
+		while (resized_state(self->dev).n_subbufs != 2 * n)
+			usleep(1000);
+		wait_done(self->dev);
+	}
+	/* What that got ready is of no use, and the limit is reached. */
+	write_some(_metadata, self, 40 * 255);
+	s = resized_state(self->dev);
+	EXPECT_EQ(s.generation, 7);
+	EXPECT_EQ(s.unread, self->next);
+	EXPECT_EQ(s.overwritten, 0);
+	EXPECT_BALANCE(s);
+	read_rest(_metadata, self);
+}
+
+TEST_F(auto, leaves_what_is_ready_alone_where_it_cannot_grow)
+{
+	const struct resize_open how = {
+		.n_subbufs = 4,
+		.flags = variant->flags,
+		.resize_max = 64,
+	};
+
+	if (!(variant->flags & RELAY_MODE_NO_OVERWRITE))
+		SKIP(return, "in overwrite mode it always can");
+	begin(_metadata, self, how);
+	/* As much is kept as can be. */
+	for (int i = 0; i < 17; i++) {
+		write_some(_metadata, self, 1);
+		ASSERT_EQ(resized_to(self->dev, 4096, 4), 0);
+	}
+	ASSERT_EQ(resized_realloc(self->dev, 4096, 8, RESIZE_PROCESS), 0);
+	write_some(_metadata, self, 160);
+	usleep(50000);
+	EXPECT_EQ(resized_replace(self->dev, RESIZE_PROCESS), -EBUSY);
+	EXPECT_EQ(resized_state(self->dev).generation, 17);
+	read_rest(_metadata, self);
+	EXPECT_EQ(resized_replace(self->dev, RESIZE_PROCESS), 0);
+}
+
+/* Whichever of the callbacks a client has, each resize comes to its end. */
+TEST_F(auto, whatever_the_client_is_told)
+{
+	const bool global = variant->flags & RELAY_USAGE_GLOBAL;
+
+	for (uint32_t has = 1; has <= RESIZE_HAS_ALL; has = has == 16 ? 31 : has * 2) {
+		const struct resize_open how = {
+			.n_subbufs = 4,
+			.flags = variant->flags,
+			.callbacks = has,
+			.init_buf = global,
+		};
+		struct resize_open grows = how;
+
+		TH_LOG("callbacks %u", has);
+		begin(_metadata, self, how);
+		write_some(_metadata, self, 50);
+		if (global)
+			ASSERT_EQ(ioctl(self->dev, RESIZE_DISCARD), 0);
+		write_some(_metadata, self, 50);
+		read_rest(_metadata, self);
+		write_some(_metadata, self, 50);
+		ASSERT_EQ(resized_to(self->dev, 4096, 2), 0);
+		/* One that is full. */
+		resized_write(self->dev, self->next, 200);
+		EXPECT_EQ(resized_to(self->dev, 8192, 2), 0);
+		EXPECT_EQ(resized_to(self->dev, 4096, 2), 0);
+		read_now(self->fd, buf, 0, sizeof(buf), 4096);
+		EXPECT_BALANCE(resized_state(self->dev));
+		if (has != RESIZE_HAS_RESIZE && (has != RESIZE_HAS_FULL ||
+						 variant->flags & RELAY_MODE_NO_OVERWRITE))
+			EXPECT_GT(told(self->dev).others, 0);
+		close(self->fd);
+
+		grows.init_buf = 0;
+		grows.resize_max = 16;
+		grows.behaviour = RESIZE_FOLLOW;
+		self->next = 0;
+		self->read = 0;
+		begin(_metadata, self, grows);
+		resized_write(self->dev, 0, 200);
+		while (resized_state(self->dev).n_subbufs != 8)
+			usleep(1000);
+		wait_done(self->dev);
+		resized_write(self->dev, 200, 400);
+		while (resized_state(self->dev).n_subbufs != 16)
+			usleep(1000);
+		read_now(self->fd, buf, 0, sizeof(buf), 4096);
+		ASSERT_EQ(ioctl(self->dev, RESIZE_CLOSE), 0);
+		close(self->fd);
+		if (has == RESIZE_HAS_ALL)
+			break;
+	}
+	self->fd = -1;
+}
+
 TEST_F(auto, does_not_shrink_what_is_not_read)
 {
 	const struct resize_open how = {
@@ -159,7 +273,7 @@ TEST_F(auto, asks_a_client_that_wants_to_be_asked)
 		.n_subbufs = 4,
 		.flags = variant->flags,
 		.resize_max = 16,
-		.callback = 1,
+		.callbacks = RESIZE_HAS_RESIZE,
 	};
 
 	begin(_metadata, self, how);
@@ -192,7 +306,7 @@ TEST_F(auto, a_client_follows_what_it_is_told)
 		.resize_min = 2,
 		.resize_max = 8,
 		.shrink_idle_ms = 1000,
-		.callback = 1,
+		.callbacks = RESIZE_HAS_RESIZE,
 		.behaviour = RESIZE_FOLLOW,
 	};
 
@@ -222,7 +336,7 @@ TEST_F(auto, the_end_of_what_a_worker_does_is_told)
 	const struct resize_open how = {
 		.n_subbufs = 4,
 		.flags = variant->flags,
-		.callback = 1,
+		.callbacks = RESIZE_HAS_RESIZE,
 	};
 
 	begin(_metadata, self, how);
@@ -257,7 +371,7 @@ TEST_F(auto, nothing_is_told_after_the_end)
 		.resize_min = 2,
 		.resize_max = 64,
 		.shrink_idle_ms = 4,
-		.callback = 1,
+		.callbacks = RESIZE_HAS_RESIZE,
 		.behaviour = RESIZE_FOLLOW,
 	};
 
@@ -340,6 +454,103 @@ TEST_F(auto, begins_with_memory_of_the_client)
 	fd = file_open(NAME ".d/cpu0", O_RDONLY);
 	EXPECT_NE(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
 	close(fd);
+}
+
+/* It may neither grow nor shrink before it has left that; then it does. */
+TEST_F(auto, stays_in_memory_of_the_client_until_it_is_told)
+{
+	struct resize_open o = { .n_subbufs = 4, .flags = variant->flags, .init_buf = 1,
+				 .resize_min = 2, .resize_max = 16, .shrink_idle_ms = 4 };
+
+	if (!(variant->flags & RELAY_USAGE_GLOBAL))
+		return;
+	for (int idle = 0; idle < 2; idle++) {
+		self->next = 0;
+		self->read = 0;
+		o.shrink_idle_ms = idle ? 4 : 60000;
+		begin(_metadata, self, o);
+		if (!idle)
+			write_some(_metadata, self, 160);
+		usleep(50000);
+		EXPECT_EQ(resized_state(self->dev).generation, 0);
+		EXPECT_EQ(ioctl(self->dev, RESIZE_DISCARD), 0);
+		EXPECT_GE(resized_state(self->dev).generation, 1);
+		if (!idle)
+			write_some(_metadata, self, 130);
+		while (resized_state(self->dev).n_subbufs != (idle ? 2 : 8))
+			usleep(1000);
+		read_rest(_metadata, self);
+		if (!idle)
+			close(self->fd);
+	}
+}
+
+/* Who has a file open reads on when the channel is closed, and its client gone with its memory. */
+TEST_F(auto, memory_of_the_client_may_go_with_it)
+{
+	struct resize_open o = { .n_subbufs = 4, .flags = variant->flags, .init_buf = 1 };
+	int inside, behind;
+	size_t n;
+
+	if (!(variant->flags & RELAY_USAGE_GLOBAL))
+		return;
+	begin(_metadata, self, o);
+	inside = observer_open(NAME ".d/cpu0", O_RDONLY | O_NONBLOCK);
+	behind = observer_open(NAME, O_RDONLY | O_NONBLOCK);
+	write_some(_metadata, self, 60);
+	ASSERT_EQ(read(inside, buf, 150), 150);
+	ASSERT_EQ(read(self->fd, buf, 250), 250);
+	write_some(_metadata, self, 30);
+	ASSERT_EQ(close(self->dev), 0);
+	ASSERT_EQ(syscall(SYS_delete_module, "relayfs_resize", 0), 0);
+	n = read_now(self->fd, buf, 250, sizeof(buf), 333);
+	EXPECT_TRUE(are_records(buf, n, 0, 90));
+	EXPECT_EQ(read(self->fd, buf, 1), 0);
+	n = read_now(inside, buf, 150, sizeof(buf), 4096);
+	/* What the consumer has left behind is gone, but for what was begun. */
+	EXPECT_TRUE(are_records(buf + 2 * RECORD, n - 2 * RECORD, 2, n / RECORD - 2));
+	EXPECT_EQ(read(inside, buf, 1), 0);
+	read_now(behind, buf, 0, sizeof(buf), 4096);
+	EXPECT_EQ(read(behind, buf, 1), 0);
+	close(inside);
+	close(behind);
+	self->dev = resize_device();
+	ASSERT_GE(self->dev, 0);
+}
+
+/* Where there is no memory to take its place it is thrown away, and counted. */
+TEST_F(auto, what_cannot_leave_it_is_lost)
+{
+	struct resize_open o = { .n_subbufs = 4, .flags = variant->flags, .init_buf = 1 };
+	int64_t limit = parameter_get("max_bytes");
+	struct relayfs_lost lost;
+	int inside, last;
+
+	if (!(variant->flags & RELAY_USAGE_GLOBAL))
+		return;
+	begin(_metadata, self, o);
+	inside = observer_open(NAME ".d/cpu0", O_RDONLY | O_NONBLOCK);
+	last = observer_open(NAME ".d/cpu0", O_RDONLY | O_NONBLOCK);
+	write_some(_metadata, self, 20);
+	read_rest(_metadata, self);
+	write_some(_metadata, self, 70);
+	ASSERT_EQ(read(inside, buf, 150), 150);
+	ASSERT_EQ(parameter_set("max_bytes", parameter_get("used_bytes")), 0);
+	ASSERT_EQ(close(self->dev), 0);
+	ASSERT_EQ(parameter_set("max_bytes", limit), 0);
+	ASSERT_EQ(syscall(SYS_delete_module, "relayfs_resize", 0), 0);
+	EXPECT_EQ(read(self->fd, buf, sizeof(buf)), 0);
+	EXPECT_EQ(read(inside, buf, sizeof(buf)), 0);
+	EXPECT_EQ(read(last, buf, sizeof(buf)), 0);
+	ASSERT_EQ(ioctl(self->fd, RELAY_IOC_GET_LOST, &lost), 0);
+	EXPECT_EQ(lost.records, 70);
+	EXPECT_EQ(lost.bytes, 70 * RECORD);
+	ASSERT_EQ(ioctl(last, RELAY_IOC_GET_LOST, &lost), 0);
+	EXPECT_EQ(lost.records, 90);
+	close(inside);
+	close(last);
+	self->dev = resize_device();
+	ASSERT_GE(self->dev, 0);
 }
 
 TEST_F(auto, an_allocation_that_fails_changes_nothing)
