@@ -208,8 +208,8 @@ impl Look {
 
     /// Bytes that fit.
     fn room(&self) -> u64 {
-        let old = self.old.as_ref().map_or(0, |old| old.geo().ring_size());
-        self.current.geo().ring_size().wrapping_add(old)
+        self.all()
+            .fold(0, |room, store| room.wrapping_add(store.geo().ring_size()))
     }
 
     fn progress(&self, place: &Place) -> Progress {
