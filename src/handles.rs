@@ -87,9 +87,11 @@ impl<T> Handles<T> {
     }
 
     /// The youngest that is as `wanted` says.
-    pub(crate) fn find_youngest(&self, wanted: impl Fn(&T) -> bool) -> Option<Handle> {
+    pub(crate) fn find_youngest(&self, wanted: impl Fn(Handle, &T) -> bool) -> Option<Handle> {
         let mut entries = self.entries.iter().rev();
-        entries.find(|entry| wanted(&entry.1)).map(|entry| entry.0)
+        entries
+            .find(|entry| wanted(entry.0, &entry.1))
+            .map(|entry| entry.0)
     }
 
     /// Forgets those that are not as `kept` says.

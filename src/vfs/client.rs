@@ -10,7 +10,7 @@ use crate::gate::Gate;
 use crate::wake::WaitQueue;
 use core::ptr::NonNull;
 use kernel::bindings;
-use kernel::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use kernel::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
@@ -19,7 +19,7 @@ use kernel::sync::Arc;
 /// # Invariants
 ///
 /// As long as somebody is inside the gate, what `theirs` names may be called with `data`. As long as
-/// the file is open by [`open`], `theirs.release` may be called.
+/// the file is open by [`open`], `theirs.release` may be called, and `theirs.fasync` to end it.
 #[pin_data]
 #[repr(C)]
 pub(super) struct ClientFile {
@@ -49,6 +49,9 @@ impl ClientFile {
         theirs: bindings::file_operations,
         data: *mut c_void,
     ) -> Result<Arc<Self>> {
+        if has_others(&theirs) {
+            return Err(EINVAL);
+        }
         // INVARIANT: As the caller promises.
         Arc::pin_init(
             pin_init!(Self {
@@ -91,12 +94,34 @@ impl ClientFile {
     }
 }
 
+/// Whether there are operations that cannot be ended by a gate, or have no meaning here. Better to say
+/// so than not to call them.
+fn has_others(theirs: &bindings::file_operations) -> bool {
+    macro_rules! any {
+        ($($name:ident),*) => { $(theirs.$name.is_some())||* };
+    }
+    any!(
+        iopoll,
+        iterate_shared,
+        lock,
+        check_flags,
+        flock,
+        splice_eof,
+        setlease,
+        copy_file_range,
+        remap_file_range,
+        uring_cmd,
+        uring_cmd_iopoll
+    )
+}
+
 /// Operations of ours where there are `theirs`.
 fn proxies(theirs: &bindings::file_operations) -> bindings::file_operations {
     macro_rules! proxies {
         ($($name:ident),*) => {
             bindings::file_operations {
                 owner: file::owner(),
+                fop_flags: theirs.fop_flags,
                 open: Some(open),
                 release: Some(release),
                 $($name: theirs.$name.and(Some($name)),)*
@@ -119,7 +144,12 @@ fn proxies(theirs: &bindings::file_operations) -> bindings::file_operations {
         splice_read,
         splice_write,
         flush,
-        fsync
+        fsync,
+        fasync,
+        fadvise,
+        fallocate,
+        get_unmapped_area,
+        show_fdinfo
     )
 }
 
@@ -163,6 +193,11 @@ passed_on! {
     splice_write(from: *mut bindings::pipe_inode_info, file: File, at: *mut i64, len: usize,
         flags: c_uint) -> isize, of file, else GONE as isize;
     fsync(file: File, from: i64, to: i64, datasync: c_int) -> c_int, of file, else GONE;
+    fadvise(file: File, at: i64, len: i64, advice: c_int) -> c_int, of file, else GONE;
+    fallocate(file: File, mode: c_int, at: i64, len: i64) -> c_long, of file, else GONE as c_long;
+    get_unmapped_area(file: File, at: c_ulong, len: c_ulong, page: c_ulong, flags: c_ulong) -> c_ulong,
+        of file, else GONE as c_ulong;
+    show_fdinfo(to: *mut bindings::seq_file, file: File) -> (), of file, else ();
     // close() has nothing to say to it.
     flush(file: File, id: bindings::fl_owner_t) -> c_int, of file, else 0;
 }
@@ -181,6 +216,23 @@ unsafe extern "C" fn poll(file: File, table: *mut bindings::poll_table_struct) -
     unsafe {
         client.pollers.poll_wait(file, table);
         run(file, table)
+    }
+}
+
+/// Also after the removal, to end it: the kernel calls it before the release then, so that the client
+/// does not keep a file that goes.
+///
+/// # Safety
+///
+/// As the kernel calls it, for an open file of a client's.
+unsafe extern "C" fn fasync(fd: c_int, file: File, on: c_int) -> c_int {
+    // SAFETY: As the caller promises.
+    let client = unsafe { ClientFile::of(file) };
+    let inside = client.gate.enter();
+    match client.theirs.fasync {
+        // SAFETY: As the caller promises; by the type invariants, inside the gate or to end it.
+        Some(run) if inside.is_some() || on == 0 => unsafe { run(fd, file, on) },
+        _ => GONE,
     }
 }
 

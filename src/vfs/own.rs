@@ -23,12 +23,14 @@ use kernel::sync::Arc;
 /// `entry` is in the tree unless `taken_out`.
 pub(super) struct Held {
     entry: Entry,
+    /// In which directory that is held, too; older than this.
+    parent: Option<Handle>,
     /// `None`: a directory.
     file: Option<Arc<ClientFile>>,
     /// A channel's own directory, which goes with that only.
     of_channel: bool,
-    /// With which removal it went; who removes waits for its operations.
-    taken_out: Option<Handle>,
+    /// It is held only until its operations are over, so that whoever removes it can wait for them.
+    taken_out: bool,
     /// The tree stays as long as it is in it.
     _pin: Option<Pinned>,
 }
@@ -41,22 +43,17 @@ impl Held {
     pub(super) fn of_channel(entry: Entry) -> Self {
         Self {
             entry,
+            parent: None,
             file: None,
             of_channel: true,
-            taken_out: None,
+            taken_out: false,
             _pin: None,
         }
     }
 
     /// The directory, if it is one and there.
     fn directory(&self) -> Option<Entry> {
-        (self.file.is_none() && self.taken_out.is_none()).then_some(self.entry)
-    }
-
-    /// Whether it is a client's, and `top` or below that.
-    fn is_at_or_below(&self, top: Entry) -> bool {
-        let removable = self.taken_out.is_none() && !self.of_channel;
-        removable && (self.entry == top || self.entry.is_below(top))
+        (self.file.is_none() && !self.taken_out).then_some(self.entry)
     }
 }
 
@@ -70,15 +67,29 @@ impl Table {
             .is_some()
     }
 
+    /// Whether it is `top`, or in that, or in a directory in that.
+    fn is_at_or_below(&self, handle: Handle, top: Handle) -> bool {
+        let mut at = Some(handle);
+        while let Some(handle) = at {
+            if handle == top {
+                return true;
+            }
+            at = self.get(handle).and_then(|held| held.parent);
+        }
+        false
+    }
+
     /// Takes out of the tree what clients have in `top`, and that if it is a client's. What channels
     /// have there stays, and so do the directories to it.
-    pub(super) fn take_out(&mut self, top: Entry, removal: Handle) {
+    pub(super) fn take_out(&mut self, top: Handle) {
         // What is in a directory is younger than that.
-        while let Some(handle) = self.find_youngest(|held| held.is_at_or_below(top)) {
+        while let Some(handle) = self.find_youngest(|handle, held| {
+            !held.taken_out && !held.of_channel && self.is_at_or_below(handle, top)
+        }) {
             let Some(held) = self.get_mut(handle) else {
                 return;
             };
-            held.taken_out = Some(removal);
+            held.taken_out = true;
             let entry = held.entry;
             match &held.file {
                 Some(file) => {
@@ -91,17 +102,23 @@ impl Table {
     }
 }
 
-/// Waits for the operations of what went with a removal.
-pub(super) fn settle(removal: Handle) {
+/// Waits for the operations of what was taken out at or below `top`, by whomever.
+pub(super) fn settle(top: Handle) {
     let next = || {
-        let mut table = TREE.lock();
-        let handle = table.find(|held| held.taken_out == Some(removal))?;
-        table.remove(handle)
+        let table = TREE.lock();
+        // A directory stays longer than what was in it, for others who remove that.
+        let handle = table.find_youngest(|handle, held| {
+            held.taken_out && table.is_at_or_below(handle, top)
+        })?;
+        Some((handle, table.get(handle)?.file.clone()))
     };
-    while let Some(held) = next() {
-        if let Some(file) = held.file {
+    while let Some((handle, file)) = next() {
+        if let Some(file) = file {
             file.wait();
         }
+        // Only now: until then, others find it and wait as well.
+        let held = TREE.lock().remove(handle);
+        drop(held);
     }
 }
 
@@ -150,18 +167,19 @@ fn create(
     check_name(name.to_bytes(), NAME_MAX)?;
     let pin = Pinned::new()?;
     let mut table = TREE.lock();
-    let directory = match parent {
-        Parent::Root => Some(Entry::root(&pin)),
-        Parent::In(handle) => table.get(handle).and_then(Held::directory),
+    let (directory, parent) = match parent {
+        Parent::Root => (Some(Entry::root(&pin)), None),
+        Parent::In(handle) => (table.get(handle).and_then(Held::directory), Some(handle)),
     };
     // So that nothing fails once users can find it.
     table.reserve()?;
     let entry = directory.ok_or(ENOTDIR)?.create(name, node, owner)?;
     table.insert(Held {
         entry,
+        parent,
         file,
         of_channel: false,
-        taken_out: None,
+        taken_out: false,
         _pin: Some(pin),
     })
 }
@@ -169,23 +187,10 @@ fn create(
 /// Removes what a handle stands for, if it is a client's, and all below.
 pub(crate) fn remove(handle: Handle) {
     let mut table = TREE.lock();
-    let Some(held) = table.get(handle) else {
-        return;
-    };
-    if held.of_channel {
+    if table.get(handle).is_none_or(|held| held.of_channel) {
         return;
     }
-    if held.taken_out.is_some() {
-        // Somebody else is at it.
-        let file = held.file.clone();
-        drop(table);
-        if let Some(file) = file {
-            file.wait();
-        }
-        return;
-    }
-    let top = held.entry;
-    table.take_out(top, handle);
+    table.take_out(handle);
     drop(table);
     settle(handle);
 }

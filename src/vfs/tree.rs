@@ -89,18 +89,6 @@ impl Entry {
         }
     }
 
-    /// Whether it is in `top`, or in a directory in that, but for what is a channel's.
-    pub(super) fn is_below(self, top: Entry) -> bool {
-        let mut at = self.parent();
-        while at != top {
-            if at.kind() != Some(Kind::Parent) {
-                return false;
-            }
-            at = at.parent();
-        }
-        true
-    }
-
     /// Makes `name` in this directory.
     pub(super) fn create(self, name: &CStr, node: Node, owner: Owner) -> Result<Entry> {
         let directory = matches!(node, Node::Directory(_));
@@ -294,7 +282,7 @@ impl Files {
         }
         if let Some(directory) = self.directory.take() {
             if let Some(handle) = self.handle {
-                table.take_out(directory, handle);
+                table.take_out(handle);
                 // It holds nothing.
                 let _ = table.remove(handle);
             }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Files of the client's, of every kind; each operation sees whether it comes after the removal. */
 
+#include <linux/fadvise.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -12,7 +13,7 @@
 #include "files.h"
 
 static atomic_t late, inside, open_files;
-static atomic_t wakes;
+static atomic_t wakes, async;
 static DECLARE_WAIT_QUEUE_HEAD(sleepers);
 
 static struct files_item *begin(struct file *file)
@@ -191,6 +192,79 @@ static const struct file_operations map_operations = {
 	.mmap = map_mmap,
 };
 
+static struct fasync_struct *async_users;
+
+static int rare_fasync(int fd, struct file *file, int on)
+{
+	int changed;
+
+	/* To end it, after the removal, too. */
+	if (on)
+		begin(file);
+	changed = fasync_helper(fd, file, on, &async_users);
+	if (changed > 0)
+		atomic_add(on ? 1 : -1, &async);
+	if (on)
+		end();
+	return changed;
+}
+
+static int rare_fadvise(struct file *file, loff_t at, loff_t len, int advice)
+{
+	begin(file);
+	end();
+	return advice == POSIX_FADV_RANDOM ? 0 : -EDOM;
+}
+
+static long rare_fallocate(struct file *file, int mode, loff_t at, loff_t len)
+{
+	begin(file);
+	end();
+	return len == 7 ? 0 : -EXDEV;
+}
+
+static unsigned long rare_get_unmapped_area(struct file *file, unsigned long at, unsigned long len,
+					    unsigned long page, unsigned long flags)
+{
+	begin(file);
+	end();
+	return -EXFULL;
+}
+
+static void rare_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct files_item *item = begin(file);
+
+	seq_printf(seq, "item:\t%.*s\n", (int)item->len, item->text);
+	end();
+}
+
+static const struct file_operations rare_operations = {
+	.owner = THIS_MODULE,
+	.fop_flags = FOP_UNSIGNED_OFFSET,
+	.open = item_open,
+	.release = item_release,
+	.write = text_write,
+	.llseek = default_llseek,
+	.mmap = map_mmap,
+	.fasync = rare_fasync,
+	.fadvise = rare_fadvise,
+	.fallocate = rare_fallocate,
+	.get_unmapped_area = rare_get_unmapped_area,
+	.show_fdinfo = rare_show_fdinfo,
+};
+
+static int foreign_flock(struct file *file, int cmd, struct file_lock *lock)
+{
+	return 0;
+}
+
+static const struct file_operations foreign_operations = {
+	.owner = THIS_MODULE,
+	.read = text_read,
+	.flock = foreign_flock,
+};
+
 static int refuse_open(struct inode *inode, struct file *file)
 {
 	return -EXDEV;
@@ -222,6 +296,8 @@ const struct file_operations *files_operations_of(u32 kind)
 		[FILES_MAP] = &map_operations,
 		[FILES_REFUSE] = &refuse_operations,
 		[FILES_SWAP] = &swap_operations,
+		[FILES_RARE] = &rare_operations,
+		[FILES_FOREIGN] = &foreign_operations,
 	};
 
 	return kind < ARRAY_SIZE(kinds) ? kinds[kind] : NULL;
@@ -234,6 +310,8 @@ int files_count(u32 what)
 		return atomic_read(&late);
 	case FILES_COUNT_INSIDE:
 		return atomic_read(&inside);
+	case FILES_COUNT_ASYNC:
+		return atomic_read(&async);
 	default:
 		return atomic_read(&open_files);
 	}

@@ -68,6 +68,8 @@ struct files_elsewhere {
 #define FILES_REFUSE		6	/* open gives -EXDEV */
 #define FILES_SWAP		7	/* open puts other operations in */
 #define FILES_NOTHING		8	/* no operations */
+#define FILES_RARE		9	/* fasync, fadvise, fallocate, fdinfo, where it is mapped */
+#define FILES_FOREIGN		10	/* operations relayfs does not have */
 
 /* A file contains its name. */
 struct files_make {
@@ -84,6 +86,7 @@ struct files_make {
 #define FILES_COUNT_LATE	0	/* operations after the removal */
 #define FILES_COUNT_INSIDE	1	/* that run now */
 #define FILES_COUNT_OPEN	2	/* files that are open */
+#define FILES_COUNT_ASYNC	3	/* files whose users want signals */
 
 #define FILES_MAKE		_IOW('f', 6, struct files_make)
 #define FILES_REMOVE		_IOW('f', 7, __u32)

@@ -9,10 +9,12 @@ struct file_operations;
 struct rchan;
 struct relay_entry;
 
-/*
- * What a channel's files do, for files elsewhere: see relay_file_data(). A client may copy it and
- * change members, also call those it replaces, but has to set the owner then. The open operation
- * wants inode->i_private, and file->private_data is not the client's.
+/**
+ * var relayfs_file_operations - what a channel's files do, for files elsewhere
+ *
+ * See relay_file_data(). A client may copy it and change members, also call those it replaces, but
+ * has to set the owner then. The open operation wants inode->i_private, and file->private_data is
+ * not the client's.
  */
 extern const struct file_operations relayfs_file_operations;
 
@@ -67,14 +69,19 @@ static inline struct relay_entry *relay_create_dir(const char *name, struct rela
  * waited for, so a client first lets go who sleeps in one. Who has it open then gets -EIO, and
  * EPOLLHUP and EPOLLERR from poll(2).
  *
- * Of the operations these are used: open, release, flush, llseek, read, write, read_iter,
- * write_iter, splice_read, splice_write, poll, unlocked_ioctl, compat_ioctl, fsync, mmap,
- * mmap_prepare. What they leave behind is the client's to keep as long as the file is open: wait
- * queues for poll_wait(), the operations of mappings. An open operation that replaces file->f_op
- * fails with -EINVAL. With the kernel locked down, opening fails as for files of channels.
+ * These operations may be there: open, release, flush, llseek, read, write, read_iter, write_iter,
+ * splice_read, splice_write, poll, fasync, unlocked_ioctl, compat_ioctl, fsync, fadvise, fallocate,
+ * mmap, mmap_prepare, get_unmapped_area, show_fdinfo; and any fop_flags. Others are refused: those
+ * of directories and of locks, and what goes on when the operation has returned, as uring_cmd
+ * does. What they leave behind is the client's to keep as long as the file is open: wait queues for
+ * poll_wait(), what fasync_helper() has put into its list (fasync is called to take it out after
+ * the removal, too, before release), the operations of mappings. An open operation that replaces
+ * file->f_op fails with -EINVAL. With the kernel locked down, opening fails as for files of
+ * channels.
  *
  * Context: process; sleeps.
- * Return: the file, or an ERR_PTR() as of relay_create_dir(); also -EINVAL: a bad mode, no @fops.
+ * Return: the file, or an ERR_PTR() as of relay_create_dir(); also -EINVAL: a bad mode, no @fops,
+ * an operation in them that is not among those above.
  */
 static inline struct relay_entry *relay_create_file(const char *name, umode_t mode,
 						    struct relay_entry *parent, void *data,
@@ -89,7 +96,8 @@ static inline struct relay_entry *relay_create_file(const char *name, umode_t mo
  *	directory above or with its channel; so are NULL, ERR_PTR() and a channel's own directory
  *
  * Channels below stay, with what is in their directories, and a directory that leads to one
- * vanishes with the last of them.
+ * vanishes with the last of them. When it has returned nothing runs any more of what it removed,
+ * nor of what was on its way out there already, whoever else removes that.
  *
  * Context: process; sleeps. Not from a file operation of what is removed.
  */

@@ -227,6 +227,68 @@ TEST_F(files, operations_are_passed_on)
 	EXPECT_EQ(text_of("f_swap", text, sizeof(text)), -EINVAL);
 }
 
+static bool fdinfo_says(int fd, const char *what)
+{
+	char path[64], line[128];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		found |= !strcmp(line, what);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+TEST_F(files, rare_operations_are_passed_on)
+{
+	int fd;
+
+	ASSERT_EQ(files_make(self->dev, 0, "f_rare", FILES_IN_ROOT, FILES_RARE), 0);
+	fd = file_open("f_rare", O_RDWR);
+	ASSERT_GE(fd, 0);
+	EXPECT_TRUE(fdinfo_says(fd, "item:\tf_rare\n"));
+	EXPECT_EQ(fallocate(fd, 0, 0, 7), 0);
+	EXPECT_EQ(fallocate(fd, 0, 0, 8), -1);
+	EXPECT_EQ(errno, EXDEV);
+	EXPECT_EQ(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
+	EXPECT_EQ(errno, EXFULL);
+	if (posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL) != ENOSYS) {
+		EXPECT_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+		EXPECT_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL), EDOM);
+	}
+	EXPECT_EQ(fcntl(fd, F_SETFL, O_ASYNC | O_RDWR), 0);
+	EXPECT_EQ(files_count(self->dev, FILES_COUNT_ASYNC), 1);
+	EXPECT_EQ(fcntl(fd, F_SETFL, O_RDWR), 0);
+	EXPECT_EQ(files_count(self->dev, FILES_COUNT_ASYNC), 0);
+	EXPECT_EQ(fcntl(fd, F_SETFL, O_ASYNC | O_RDWR), 0);
+
+	EXPECT_EQ(files_remove(self->dev, 0), 0);
+	EXPECT_FALSE(fdinfo_says(fd, "item:\tf_rare\n"));
+	EXPECT_EQ(fallocate(fd, 0, 0, 7), -1);
+	EXPECT_EQ(errno, EIO);
+	EXPECT_EQ(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
+	EXPECT_EQ(errno, EIO);
+	/* The client does not keep a file that is closed. */
+	EXPECT_EQ(files_count(self->dev, FILES_COUNT_ASYNC), 1);
+	close(fd);
+	EXPECT_EQ(files_count(self->dev, FILES_COUNT_ASYNC), 0);
+	ASSERT_EQ(files_make(self->dev, 1, "f_dead", FILES_IN_ROOT, FILES_RARE), 0);
+	fd = file_open("f_dead", O_RDWR);
+	EXPECT_EQ(files_remove(self->dev, 1), 0);
+	EXPECT_EQ(fcntl(fd, F_SETFL, O_ASYNC | O_RDWR), -1);
+	EXPECT_EQ(errno, EIO);
+	close(fd);
+}
+
+TEST_F(files, operations_there_are_not_are_refused)
+{
+	EXPECT_EQ(files_make(self->dev, 0, "f_foreign", FILES_IN_ROOT, FILES_FOREIGN), -EINVAL);
+	EXPECT_FALSE(file_exists("f_foreign"));
+}
+
 TEST_F(files, splice_and_mmap)
 {
 	int fd, pipes[2];
@@ -340,6 +402,107 @@ TEST_F(files, a_removal_waits_for_what_runs)
 	pthread_join(reader, NULL);
 	EXPECT_EQ(s.got, 0);
 	close(s.fd);
+}
+
+/* One who removes, and which of the operations it is to wait for. */
+struct remover {
+	pthread_t thread;
+	int dev;
+	uint32_t entry;		/* FILES_ENTRIES: closes the channel 0 */
+	int tid;
+	bool over;
+};
+
+static void *remove_it(void *argument)
+{
+	struct remover *r = argument;
+
+	__atomic_store_n(&r->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	if (r->entry == FILES_ENTRIES)
+		files_chan_close(r->dev, 0);
+	else
+		files_remove(r->dev, r->entry);
+	return NULL;
+}
+
+static char state_of(int tid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	if (f)
+		fclose(f);
+	return state;
+}
+
+/* Starts to remove; whether it has to wait. */
+static bool has_to_wait(struct remover *r)
+{
+	pthread_create(&r->thread, NULL, remove_it, r);
+	for (;;) {
+		int tid = __atomic_load_n(&r->tid, __ATOMIC_ACQUIRE);
+
+		if (tid && state_of(tid) == 'D')
+			return true;
+		if (!pthread_tryjoin_np(r->thread, NULL)) {
+			r->over = true;
+			return false;
+		}
+		usleep(1000);
+	}
+}
+
+static void read_asleep(int dev, struct sleeper *s, pthread_t *reader, const char *name)
+{
+	s->fd = file_open(name, O_RDONLY);
+	pthread_create(reader, NULL, sleep_in_read, s);
+	while (!files_count(dev, FILES_COUNT_INSIDE))
+		usleep(1000);
+}
+
+/* Whoever removes it, by which of its directories, returns when nothing runs any more. */
+TEST_F(files, all_who_remove_wait)
+{
+	/* The file itself, the directories above, what the channel is removed with; in this order. */
+	static const uint32_t removed[][4] = {
+		{ 2, 2, 1, 0 }, { 0, 2, 1, 0 }, { 1, 0, 2, 1 },
+		{ FILES_ENTRIES, 2, 1, 2 }, { 2, FILES_ENTRIES, 1, 2 },
+	};
+	struct remover r[4];
+	pthread_t reader;
+	struct sleeper s;
+
+	for (int i = 0; i < 5; i++) {
+		bool of_channel = i >= 3;
+
+		ASSERT_EQ(of_channel ? files_chan(self->dev, 0, "f_top", 0) :
+			  files_make(self->dev, 0, "f_top.d", FILES_IN_ROOT, FILES_DIR), 0);
+		ASSERT_EQ(files_make(self->dev, 1, "dir", of_channel ? FILES_IN_CHANNEL(0) : 0,
+				     FILES_DIR), 0);
+		ASSERT_EQ(files_make(self->dev, 2, "f_sleep", 1, FILES_SLEEP), 0);
+		ASSERT_EQ(files_make(self->dev, 3, "other", 1, FILES_TEXT), 0);
+		read_asleep(self->dev, &s, &reader, "f_top.d/dir/f_sleep");
+		for (int j = 0; j < 4; j++) {
+			r[j] = (struct remover){ .dev = self->dev, .entry = removed[i][j] };
+			EXPECT_TRUE(has_to_wait(&r[j]));
+		}
+		/* Who removes what else was there waits for that only. */
+		EXPECT_EQ(files_remove(self->dev, 3), 0);
+		EXPECT_EQ(files_count(self->dev, FILES_COUNT_INSIDE), 1);
+		EXPECT_EQ(files_do(self->dev, FILES_WAKE, NULL), 0);
+		for (int j = 0; j < 4; j++)
+			if (!r[j].over)
+				pthread_join(r[j].thread, NULL);
+		pthread_join(reader, NULL);
+		close(s.fd);
+		EXPECT_FALSE(file_exists("f_top.d"));
+		for (int entry = 0; entry < 4; entry++)
+			EXPECT_EQ(files_forget(self->dev, entry), 0);
+	}
 }
 
 TEST_F(files, a_removal_wakes_who_polls)
