@@ -85,19 +85,25 @@ impl Pages {
         self.pages.0.len().wrapping_mul(PAGE_SIZE)
     }
 
-    /// Maps the first `count` pages at the start of `vma`.
+    /// Maps `count` pages from the one numbered `first` on at the start of `vma`.
     ///
     /// # Safety
     ///
     /// `vma` must be a mapping being set up, at least that long.
-    pub(crate) unsafe fn map(&self, vma: *mut bindings::vm_area_struct, count: usize) -> Result {
-        let mut left = count.min(self.pages.0.len());
+    pub(crate) unsafe fn map(
+        &self,
+        vma: *mut bindings::vm_area_struct,
+        first: usize,
+        count: usize,
+    ) -> Result {
+        let pages = self.pages.0.get(first..).unwrap_or_default();
+        let mut left = count.min(pages.len());
         // SAFETY: `vma` is valid; the array is only read, and holds at least `left` pages.
         to_result(unsafe {
             bindings::vm_insert_pages(
                 vma,
                 (*vma).__bindgen_anon_1.__bindgen_anon_1.vm_start,
-                self.pages.0.as_ptr().cast_mut().cast(),
+                pages.as_ptr().cast_mut().cast(),
                 (&raw mut left).cast(),
             )
         })

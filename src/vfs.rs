@@ -26,6 +26,7 @@ mod tree;
 
 pub(crate) use self::file::begin;
 pub(crate) use self::foreign::{data as file_data, forget as forget_file_data, FileOperations};
+pub(crate) use self::mmap::mmap_or_data;
 pub(crate) use self::own::{create_dir, create_file, remove, Parent};
 pub(crate) use self::tree::{check_path, Files};
 

@@ -14,11 +14,10 @@
  * &rchan.subbuf_size bytes, and a buffer is full with &rchan.n_subbufs of them.
  */
 
-#ifdef _LINUX_RELAY_H
+#if defined(_LINUX_RELAYFS_FS_H) && !defined(RELAYFS_NO_SHORT_NAMES)
+#error "For <linux/relay_compat.h> and <linux/relayfs_fs.h> in one file, define RELAYFS_NO_SHORT_NAMES"
+#elif defined(_LINUX_RELAY_H)
 #error "<linux/relay_compat.h> replaces <linux/relay.h>: include only one, this one first"
-#endif
-#ifdef _LINUX_RELAYFS_FS_H
-#error "<linux/relay_compat.h> and <linux/relayfs_fs.h> declare the same names: include only one"
 #endif
 /* What includes <linux/relay.h> later gets this. */
 #define _LINUX_RELAY_H
@@ -36,13 +35,24 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
+/**
+ * define RELAYFS_CHANNEL_VERSION - &rchan.version
+ */
 #define RELAYFS_CHANNEL_VERSION		7
 
-/* What relay_stats() counts: records that were not written. */
+/**
+ * DOC: what relay_stats() counts
+ *
+ * Records that were not written.
+ *
+ * * %RELAY_STATS_BUF_FULL: no room, or subbuf_start() said no
+ * * %RELAY_STATS_WRT_BIG: longer than a sub-buffer has room for
+ * * %RELAY_STATS_WRT_LOST: for another cause, see relay_write()
+ */
 enum {
-	RELAY_STATS_BUF_FULL = (1 << 0),	/* no room, or subbuf_start() said no */
-	RELAY_STATS_WRT_BIG = (1 << 1),		/* longer than a sub-buffer has room for */
-	RELAY_STATS_WRT_LOST = (1 << 2),	/* for another cause, see relay_write() */
+	RELAY_STATS_BUF_FULL = (1 << 0),
+	RELAY_STATS_WRT_BIG = (1 << 1),
+	RELAY_STATS_WRT_LOST = (1 << 2),
 
 	RELAY_STATS_LAST = RELAY_STATS_WRT_LOST,
 };
@@ -144,8 +154,8 @@ struct rchan {
  *	&rchan_buf.padding[(&rchan_buf.subbufs_produced - 1) % &rchan.n_subbufs] is the padding of
  *	@prev_subbuf.
  *
- *	Context: any but NMI, interrupts off; one call at a time for each buffer. If the channel is
- *	global, its lock is held. Must not write to the channel: that is refused.
+ *	Runs in any context but NMI, interrupts off; one call at a time for each buffer. If the
+ *	channel is global, its lock is held. Must not write to the channel: that is refused.
  *
  * @create_buf_file: Makes the file of a buffer, usually by debugfs_create_file(@filename, @mode,
  *	@parent, @buf, &relay_file_operations). What is in inode->i_private must be @buf. Sets
@@ -154,11 +164,12 @@ struct rchan {
  *	what is returned must only not be an error. Whoever opens the file before relay_open() has
  *	returned may get -EAGAIN.
  *
- *	Context: process; sleeps. Also when a CPU comes up, with the kernel's hotplug lock held.
+ *	Runs in process context; may sleep. Also when a CPU comes up, with the kernel's hotplug
+ *	lock held.
  *
  * @remove_buf_file: Removes it. When it has returned, nobody may open the file any more.
  *
- *	Context: process; sleeps.
+ *	Runs in process context; may sleep.
  */
 struct rchan_callbacks {
 	int (*subbuf_start)(struct rchan_buf *buf, void *subbuf, void *prev_subbuf);
@@ -182,9 +193,12 @@ size_t relayfs_compat_stats(struct rchan *chan, int flags);
 
 extern const struct file_operations relayfs_compat_file_operations;
 
-/*
- * What create_buf_file() gives its files. They know nothing of the client's module: that must not
- * go before relay_close(), as ever.
+/**
+ * define relay_file_operations - what create_buf_file() gives its files
+ *
+ * They know nothing of the client's module: that must not go before relay_close(), as ever.
+ * mmap(2) of &rchan.alloc_size bytes at offset 0 gives the data, read-only; other lengths there
+ * are for what <linux/relayfs.h> describes.
  */
 #define relay_file_operations	relayfs_compat_file_operations
 

@@ -9,7 +9,7 @@ use kernel::prelude::*;
 
 /// What clients give them.
 #[export_name = "relayfs_compat_file_operations"]
-static OPERATIONS: FileOperations = FileOperations::foreign(open);
+static OPERATIONS: FileOperations = FileOperations::foreign(open, vfs::mmap_or_data);
 
 /// Names the module in them. Called once, before any file.
 ///

@@ -60,7 +60,7 @@ pub(crate) fn forget(channel: &Channel) {
 
 /// Of all data files elsewhere. What wraps them there may know only `read`.
 #[export_name = "relayfs_file_operations"]
-static OPERATIONS: FileOperations = FileOperations::foreign(open);
+static OPERATIONS: FileOperations = FileOperations::foreign(open, mmap::mmap);
 
 /// Operations of files that are not in the mount.
 #[repr(transparent)]
@@ -68,12 +68,12 @@ pub(crate) struct FileOperations(StaticOps<bindings::file_operations>);
 
 impl FileOperations {
     /// `open` begins with [`file::begin`]. What wraps the files there may know only `read` and `write`.
-    pub(crate) const fn foreign(open: file::Open) -> Self {
+    pub(crate) const fn foreign(open: file::Open, mmap: file::Mmap) -> Self {
         Self(StaticOps::new(bindings::file_operations {
             read: Some(read),
             write: Some(write),
             write_iter: Some(file::write_iter),
-            ..file::data_operations(open, Some(mmap::mmap))
+            ..file::data_operations(open, Some(mmap))
         }))
     }
 

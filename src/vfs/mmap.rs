@@ -7,7 +7,6 @@ use super::{file, StaticOps};
 use crate::bindings as local;
 use crate::buffer::Store;
 use crate::channel::Channel;
-use crate::pages::Pages;
 use crate::reader::descriptor::Descriptor;
 use kernel::bindings;
 use kernel::mm::virt::{flags, VmaNew};
@@ -26,6 +25,32 @@ pub(super) unsafe extern "C" fn mmap(
     vma: *mut bindings::vm_area_struct,
 ) -> i32 {
     // SAFETY: As the caller promises.
+    unsafe { map_file(file, vma, false) }
+}
+
+/// The same of a file whose users may know the kernel's relay interface: as many bytes as there is data
+/// are the data.
+///
+/// # Safety
+///
+/// As for [`mmap`].
+pub(crate) unsafe extern "C" fn mmap_or_data(
+    file: *mut bindings::file,
+    vma: *mut bindings::vm_area_struct,
+) -> i32 {
+    // SAFETY: As the caller promises.
+    unsafe { map_file(file, vma, true) }
+}
+
+/// # Safety
+///
+/// As for [`mmap`].
+unsafe fn map_file(
+    file: *mut bindings::file,
+    vma: *mut bindings::vm_area_struct,
+    or_data: bool,
+) -> i32 {
+    // SAFETY: As the caller promises.
     let descriptor = unsafe { file::descriptor(file) };
     let Some(buffer) = descriptor.buffer() else {
         return ENODEV.to_errno();
@@ -37,7 +62,7 @@ pub(super) unsafe extern "C" fn mmap(
     // SAFETY: As the caller promises.
     let mapped = match unsafe { (*vma).vm_pgoff } {
         // SAFETY: As the caller promises.
-        0 => unsafe { map(store.pages(), vma) }.map(|whole| whole.then_some(store)),
+        0 => unsafe { map(&store, vma, or_data) }.map(|whole| whole.then_some(store)),
         // SAFETY: As the caller promises.
         CONSUMER => unsafe { map_consumer(descriptor, vma) }.map(|()| None),
         _ => Err(ENXIO),
@@ -136,27 +161,32 @@ unsafe extern "C" fn may_split(_vma: *mut bindings::vm_area_struct, _addr: usize
     EINVAL.to_errno()
 }
 
-/// Maps the first page, or all; says whether it was all. The pages are counted by the mapping, so
-/// they stay for it when the buffer goes.
+/// Maps the first page, or all; with `or_data`, the data alone as well. Says whether it was all. The
+/// pages are counted by the mapping, so they stay for it when the buffer goes.
 ///
 /// # Safety
 ///
 /// `vma` must be a mapping being set up.
-unsafe fn map(pages: &Pages, vma: *mut bindings::vm_area_struct) -> Result<bool> {
+unsafe fn map(store: &Store, vma: *mut bindings::vm_area_struct, or_data: bool) -> Result<bool> {
+    let pages = store.pages();
     // SAFETY: As the caller promises.
     let new = unsafe { VmaNew::from_raw(vma) };
     if new.writable() || new.executable() {
         return Err(EPERM);
     }
     let len = new.end().wrapping_sub(new.start());
-    if len != PAGE_SIZE && len != pages.len() {
-        return Err(EINVAL);
-    }
+    let data = store.geo().ring_size() as usize;
+    let first = match len {
+        len if len == PAGE_SIZE || len == pages.len() => 0,
+        // At least two pages, so not the first.
+        len if len == data && or_data => pages.len().wrapping_sub(len) / PAGE_SIZE,
+        _ => return Err(EINVAL),
+    };
     // Nor later, by mprotect().
     new.try_clear_maywrite()?;
     restrict(new)?;
     // SAFETY: As the caller promises; `len` was checked.
-    unsafe { pages.map(vma, len / PAGE_SIZE)? };
+    unsafe { pages.map(vma, first, len / PAGE_SIZE)? };
     Ok(len == pages.len())
 }
 
@@ -184,7 +214,7 @@ unsafe fn map_consumer(descriptor: &Descriptor, vma: *mut bindings::vm_area_stru
     let page = descriptor.consumer_page()?;
     restrict(new)?;
     // SAFETY: As the caller promises; it is one page long.
-    unsafe { page.pages().map(vma, 1) }
+    unsafe { page.pages().map(vma, 0, 1) }
 }
 
 /// Neither runs nor grows, and neither a child nor a core dump gets it.

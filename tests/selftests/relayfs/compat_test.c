@@ -216,6 +216,70 @@ TEST_F(compat, consumed_as_reported)
 	close(fd);
 }
 
+/*
+ * As clients did it who map: the data is at the offset 0, the client says what was produced, and
+ * tells relay what its user has consumed.
+ */
+TEST_F(compat, who_maps_gets_the_data)
+{
+	const uint32_t size = 4096, n = 4, len = 512, per = size / len;
+	uint32_t lap, seq = 0, number = 0, refused;
+	struct compat_state s;
+	char *data, *whole;
+	int fd;
+
+	ASSERT_EQ(client_open(self->dev, (struct compat_open){
+		.subbuf_size = size, .n_subbufs = n, .flags = COMPAT_UNSAFE }), 0);
+	fd = open_file(0, O_RDONLY | O_NONBLOCK);
+	s = client_state(self->dev, 0);
+	ASSERT_EQ(s.alloc_size, size * n);
+	EXPECT_EQ(mmap(NULL, size, PROT_READ, MAP_SHARED, fd, size), MAP_FAILED);
+	EXPECT_EQ(errno, ENXIO);
+	EXPECT_EQ(mmap(NULL, size * n - PAGE, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_EQ(mmap(NULL, size * n, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0), MAP_FAILED);
+	EXPECT_EQ(errno, EPERM);
+	data = mmap(NULL, size * n, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(data, MAP_FAILED);
+	EXPECT_EQ(mprotect(data, size * n, PROT_READ | PROT_WRITE), -1);
+	for (lap = 0; lap < 5; lap++) {
+		/* More than there is room for. */
+		EXPECT_EQ(client_write(self->dev, COMPAT_WRITE, number, n * per + 3, len), 0);
+		for (s = client_state(self->dev, 0); seq < s.produced; seq++) {
+			const unsigned char *at = (void *)(data + seq % n * size);
+			struct relaytest_record r;
+
+			for (uint32_t i = 0; i < per; i++, number++) {
+				memcpy(&r, at + i * len, sizeof(r));
+				EXPECT_EQ(r.number, number);
+				EXPECT_EQ(record_check(at + i * len, len), len);
+			}
+			EXPECT_EQ(client_consumed(self->dev, 0, 1), 0);
+		}
+		EXPECT_EQ(seq, (lap + 1) * n);
+		refused = client_state(self->dev, 0).full_count;
+		EXPECT_EQ(refused, 3 * (lap + 1));
+	}
+	EXPECT_EQ(read_records(fd, 0), 0);
+	/* What others know of files of relayfs is there as well. */
+	whole = mmap(NULL, size * n + PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(whole, MAP_FAILED);
+	EXPECT_EQ(((struct relayfs_meta *)whole)->magic, RELAYFS_MAGIC);
+	EXPECT_EQ(memcmp(whole + PAGE, data, size * n), 0);
+	munmap(whole, size * n + PAGE);
+	munmap(data, size * n);
+	close(fd);
+
+	/* debugfs passes it on for files of its other kind only. */
+	EXPECT_EQ(ioctl(self->dev, COMPAT_CLOSE), 0);
+	ASSERT_EQ(client_open(self->dev, (struct compat_open){
+		.subbuf_size = size, .n_subbufs = n }), 0);
+	fd = open_file(0, O_RDONLY);
+	EXPECT_EQ(mmap(NULL, size * n, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
+	EXPECT_EQ(errno, ENODEV);
+	close(fd);
+}
+
 TEST_F(compat, switch_ends_a_subbuf)
 {
 	struct compat_state s;
