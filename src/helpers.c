@@ -22,7 +22,8 @@
 #include <linux/utsname.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
-#ifdef CONFIG_X86_TSC
+#ifdef CONFIG_X86
+#include <asm/cpufeature.h>
 #include <asm/tsc.h>
 #endif
 
@@ -58,6 +59,16 @@ bool relayfs_helper_cpu_possible(unsigned int cpu)
 int relayfs_helper_cpu_to_node(unsigned int cpu)
 {
 	return cpu_to_node(cpu);
+}
+
+/* Whether each CPU has a counter of cycles that can be read. */
+bool relayfs_helper_has_tsc(void)
+{
+#ifdef CONFIG_X86_64
+	return boot_cpu_has(X86_FEATURE_TSC);
+#else
+	return false;
+#endif
 }
 
 bool relayfs_helper_in_nmi(void)

@@ -41,6 +41,7 @@ unsigned int relayfs_helper_context_level(void);
 bool relayfs_helper_cpu_online(unsigned int cpu);
 bool relayfs_helper_cpu_possible(unsigned int cpu);
 int relayfs_helper_cpu_to_node(unsigned int cpu);
+bool relayfs_helper_has_tsc(void);
 bool relayfs_helper_in_nmi(void);
 bool relayfs_helper_irqs_disabled(void);
 struct dentry *relayfs_helper_lookup(struct dentry *parent, const char *name);

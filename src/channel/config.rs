@@ -271,7 +271,8 @@ fn clock(flags: u32) -> Result<(Clock, u32)> {
         RELAY_TIMESTAMP_NONE,
     ];
     match one_of(flags, &group, RELAY_TIMESTAMP_MONO)? {
-        RELAY_TIMESTAMP_TSC if !cfg!(CONFIG_X86_64) => Err(EOPNOTSUPP),
+        // SAFETY: No conditions.
+        RELAY_TIMESTAMP_TSC if !unsafe { relayfs_helper_has_tsc() } => Err(EOPNOTSUPP),
         RELAY_TIMESTAMP_TSC => Ok((Clock::Tsc, RELAY_TIMESTAMP_TSC)),
         RELAY_TIMESTAMP_NONE => Ok((Clock::None, RELAY_TIMESTAMP_NONE)),
         _ => Ok((Clock::Mono, RELAY_TIMESTAMP_MONO)),
