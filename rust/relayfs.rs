@@ -6,7 +6,7 @@
 //! A client includes this file, since modules share no Rust crates, and links to `relayfs.ko` like
 //! one in C:
 //!
-//! ```ignore
+//! ```text
 //! #[path = "../rust/relayfs.rs"]
 //! mod relayfs;
 //! ```
@@ -25,7 +25,10 @@
 //! ```
 //!
 //! What must not be does not compile: a [`Slot`] is used up by its commit, it borrows its channel,
-//! and it stays on its task; what a client's [`Callbacks`] need lives until the channel is closed.
+//! and it stays on its task, so a future that may move to another one cannot `.await` with it; what a
+//! client's [`Callbacks`] need lives until the channel is closed. What no type can say is that nothing
+//! sleeps: as with a spinlock's guard, who has a [`Slot`] or a [`Locked`] must not, and a kernel with
+//! `CONFIG_DEBUG_ATOMIC_SLEEP` tells who does.
 //!
 //! Each function says in which context it may be called: *any* includes NMI; *process* may sleep.
 
@@ -62,10 +65,12 @@ mod schema;
 mod slot;
 
 pub(crate) use builder::{Builder, Clock, Node, Reserves, Watermark};
-pub(crate) use callbacks::{Callbacks, Delivered, Nothing, Resize, Subbuf, UserAction};
-pub(crate) use channel::{Channel, OpenChannel};
-pub(crate) use files::{Directory, File, Parent, Show};
+pub(crate) use callbacks::{
+    Begun, Callbacks, Delivered, Ended, Nothing, Resize, Subbuf, UserAction,
+};
+pub(crate) use channel::{Channel, Locked, OpenChannel};
+pub(crate) use files::{Directory, File, Parent, Show, Store};
 pub(crate) use info::{Count, Info};
-pub(crate) use reader::{Reader, Which};
+pub(crate) use reader::{MapReader, Reader, Which};
 pub(crate) use schema::{EventType, Schema};
 pub(crate) use slot::Slot;

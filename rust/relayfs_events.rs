@@ -4,12 +4,14 @@
 //!
 //! A client includes this file beside `relayfs.rs`, both at the root of its crate and by these names:
 //!
-//! ```ignore
+//! ```text
 //! #[path = "../rust/relayfs.rs"]
 //! mod relayfs;
 //! #[path = "../rust/relayfs_events.rs"]
 //! mod relayfs_events;
+//! ```
 //!
+//! ```
 //! relayfs_events::events! {
 //!     static NET: "net";
 //!
@@ -19,8 +21,9 @@
 //! }
 //!
 //! let channel = relayfs::Channel::builder(c"net").records(Some(&NET)).open()?;
-//! Rx { queue: 3, skb, dev: relayfs_events::text(b"eth0") }.write(&channel)?;
-//! Drop { mac }.write(&channel, b"no such host")?;
+//! let dev = relayfs_events::text(b"eth0");
+//! Rx { queue: 3, skb: 0xffff_8880_0123_4567, dev }.write(&channel)?;
+//! Drop { mac: [0; 6] }.write(&channel, b"no such host")?;
 //! Reset {}.write(&channel)?;
 //! ```
 //!

@@ -51,6 +51,10 @@
 #include <linux/string.h>
 #include <linux/types.h>
 
+#ifdef RELAYFS_NO_SHORT_NAMES
+#error "<linux/relayfs_events.h> needs the short names of <linux/relayfs_fs.h>"
+#endif
+
 /* A text, which may change meanwhile, in @size bytes; the rest of them becomes zeroes. */
 static inline void __relay_put_text(char *to, size_t size, const char *from)
 {

@@ -55,6 +55,19 @@ pub(crate) struct Reserves {
 }
 
 /// What a channel is to be like. What is not set has the default the C header gives.
+///
+/// ```
+/// let channel = Channel::builder(c"net/rx")
+///     .subbuf_size(16 << 10)
+///     .n_subbufs(16)
+///     .no_overwrite()
+///     .watermark(Watermark::Percent(50))
+///     .resize_between(8, 128)
+///     .mode(0o440)
+///     .open()?;
+/// // When it is dropped the channel is closed; readers still get what is left.
+/// drop(channel);
+/// ```
 #[must_use = "nothing happens before `open()`"]
 pub(crate) struct Builder<'a, C: Callbacks = Nothing> {
     path: Option<&'a CStr>,

@@ -4,6 +4,7 @@
 
 use super::{ffi, Channel};
 use core::marker::PhantomData;
+use core::ops::Deref;
 use kernel::bindings;
 use kernel::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
 use kernel::prelude::*;
@@ -11,13 +12,38 @@ use kernel::prelude::*;
 /// What a client wants to be told; what it does not implement is not asked for. In which context each
 /// runs, and what it may do there, `struct rchan_callbacks` in the C header says. None runs when the
 /// channel is closed, that is when [`OpenChannel`](super::OpenChannel) is dropped: do not drop it here.
+///
+/// ```
+/// /// Numbers each sub-buffer in the 8 bytes kept at its start, and answers what users write.
+/// struct Client;
+///
+/// #[vtable]
+/// impl Callbacks for Client {
+///     fn buffer_start(&self, _channel: &Channel, begun: &mut Begun<'_>) {
+///         let seq = begun.seq().to_le_bytes();
+///         begun.start_reserve().copy_from_slice(&seq);
+///     }
+///
+///     fn user_deliver(&self, channel: &Channel, data: &[u8]) {
+///         let _ = channel.write_parts(&[b"you said: ", data]);
+///     }
+/// }
+///
+/// let reserves = Reserves { start: 8, ..Reserves::default() };
+/// let channel = Channel::builder(c"answers")
+///     .mode(0o600)
+///     .reserves(reserves)
+///     .callbacks(Client)
+///     .open()?;
+/// channel.write(b"ready\n")?;
+/// ```
 #[vtable]
 pub(crate) trait Callbacks: Send + Sync + Sized + 'static {
     /// A sub-buffer was begun; its start reserve may be filled. Any context, preemption off.
-    fn buffer_start(&self, _channel: &Channel, _subbuf: &mut Subbuf<'_>) {}
+    fn buffer_start(&self, _channel: &Channel, _begun: &mut Begun<'_>) {}
 
     /// All of a sub-buffer is committed; its end reserve may be filled. As `buffer_start()`.
-    fn buffer_end(&self, _channel: &Channel, _subbuf: &mut Subbuf<'_>) {}
+    fn buffer_end(&self, _channel: &Channel, _ended: &mut Ended<'_>) {}
 
     /// Data can be read. Hard interrupt.
     fn deliver(&self, _channel: &Channel, _delivered: &Delivered<'_>) {}
@@ -81,9 +107,59 @@ fn cpu_of(cpu: u32) -> Option<u32> {
 ///
 /// # Invariants
 ///
-/// The reserves are so long, and the callback's alone as long as this lives.
+/// The reserves are as `raw` says. As long as this lives, nobody else writes to the start reserve, and
+/// only the callback has the end reserve.
 pub(crate) struct Subbuf<'a> {
     raw: &'a ffi::relay_subbuf,
+}
+
+/// A sub-buffer at its start.
+///
+/// # Invariants
+///
+/// As long as this lives, only the callback has the start reserve, too.
+pub(crate) struct Begun<'a>(Subbuf<'a>);
+
+/// A sub-buffer at its end. Readers may have its beginning already, so its start reserve can be looked
+/// at only.
+pub(crate) struct Ended<'a>(Subbuf<'a>);
+
+impl Begun<'_> {
+    /// The space kept at its start, to be filled. Readers see it as it is when the callback returns.
+    pub(crate) fn start_reserve(&mut self) -> &mut [u8] {
+        // SAFETY: By the type invariants; all of it is initialised.
+        unsafe { bytes_mut(self.0.raw.start, self.0.raw.start_len) }
+    }
+}
+
+impl<'a> Deref for Begun<'a> {
+    type Target = Subbuf<'a>;
+
+    fn deref(&self) -> &Subbuf<'a> {
+        &self.0
+    }
+}
+
+impl Ended<'_> {
+    /// The space kept at its start, as it was filled.
+    pub(crate) fn start_reserve(&self) -> &[u8] {
+        // SAFETY: By the type invariants; all of it is initialised.
+        unsafe { bytes(self.0.raw.start, self.0.raw.start_len) }
+    }
+
+    /// The space kept at its end, to be filled.
+    pub(crate) fn end_reserve(&mut self) -> &mut [u8] {
+        // SAFETY: By the type invariants; all of it is initialised.
+        unsafe { bytes_mut(self.0.raw.end_reserve, self.0.raw.end_len) }
+    }
+}
+
+impl<'a> Deref for Ended<'a> {
+    type Target = Subbuf<'a>;
+
+    fn deref(&self) -> &Subbuf<'a> {
+        &self.0
+    }
 }
 
 impl Subbuf<'_> {
@@ -122,17 +198,17 @@ impl Subbuf<'_> {
         self.raw.padding
     }
 
-    /// The space kept at its start.
-    pub(crate) fn start_reserve(&mut self) -> &mut [u8] {
-        // SAFETY: By the type invariants; all of it is initialised.
-        unsafe { bytes_mut(self.raw.start, self.raw.start_len) }
-    }
+}
 
-    /// The space kept at its end; none at the start.
-    pub(crate) fn end_reserve(&mut self) -> &mut [u8] {
-        // SAFETY: As above.
-        unsafe { bytes_mut(self.raw.end_reserve, self.raw.end_len) }
+/// # Safety
+///
+/// `at` must be null, or `len` bytes there initialised and written by nobody for `'a`.
+unsafe fn bytes<'a>(at: *mut c_void, len: u32) -> &'a [u8] {
+    if at.is_null() {
+        return &[];
     }
+    // SAFETY: As the caller promises.
+    unsafe { core::slice::from_raw_parts(at.cast(), len as usize) }
 }
 
 /// # Safety
@@ -221,6 +297,7 @@ impl<C: Callbacks> Table<C> {
         needs_resize: if_has!(C::HAS_NEEDS_RESIZE, Self::needs_resize),
         fileop_notify: if_has!(C::HAS_FILEOP_NOTIFY, Self::fileop_notify),
         ioctl: if_has!(C::HAS_IOCTL, Self::ioctl),
+        reserved: [None; 8],
     };
 
     /// The channel, and the client's data.
@@ -243,7 +320,7 @@ impl<C: Callbacks> Table<C> {
         // SAFETY: As the caller promises.
         let ((channel, client), raw) = unsafe { (Self::channel(chan), &*subbuf) };
         // INVARIANT: What the start reserve is for.
-        client.buffer_start(channel, &mut Subbuf { raw });
+        client.buffer_start(channel, &mut Begun(Subbuf { raw }));
     }
 
     /// # Safety
@@ -252,8 +329,8 @@ impl<C: Callbacks> Table<C> {
     unsafe extern "C" fn buffer_end(chan: *mut ffi::rchan, subbuf: *const ffi::relay_subbuf) {
         // SAFETY: As the caller promises.
         let ((channel, client), raw) = unsafe { (Self::channel(chan), &*subbuf) };
-        // INVARIANT: No reader has seen the sub-buffer's end.
-        client.buffer_end(channel, &mut Subbuf { raw });
+        // INVARIANT: No reader has seen the sub-buffer's end, and nobody writes to its beginning.
+        client.buffer_end(channel, &mut Ended(Subbuf { raw }));
     }
 
     /// # Safety

@@ -2,17 +2,34 @@
 
 //! Channels: writing, and what else is done with one that is open.
 
-use super::{ffi, Builder, Callbacks, Info, Nothing, Reader, Slot, Which};
+use super::{ffi, Builder, Callbacks, Info, MapReader, Nothing, Reader, Slot, Which};
 use core::ops::Deref;
 use core::ptr::NonNull;
 use kernel::error::{from_err_ptr, to_result};
-use kernel::ffi::{c_int, c_long};
+use kernel::ffi::{c_int, c_long, c_ulong};
 use kernel::prelude::*;
 use kernel::sync::aref::{ARef, AlwaysRefCounted};
-use kernel::types::Opaque;
+use kernel::types::{NotThreadSafe, Opaque};
 
 /// A channel, as long as it is open or kept. An [`ARef`] keeps it: when it is closed then, it refuses
 /// what is written to it with `ESHUTDOWN`. The last `ARef` may be dropped in process context only.
+///
+/// ```
+/// use kernel::sync::aref::ARef;
+///
+/// let channel = Channel::builder(c"log").no_overwrite().open()?;
+/// match channel.write(b"a line\n") {
+///     Ok(len) => pr_info!("{len} bytes\n"),
+///     // Counted, for each cause.
+///     Err(error) => pr_info!("{error:?}: {} records refused\n", channel.info()?.full().records),
+/// }
+/// // In process context it can be waited for readers to make room.
+/// channel.write_wait(b"another\n", kernel::time::msecs_to_jiffies(100))?;
+///
+/// let kept: ARef<Channel> = ARef::from(&*channel);
+/// drop(channel);
+/// assert_eq!(kept.write(b"too late\n"), Err(ESHUTDOWN));
+/// ```
 ///
 /// # Invariants
 ///
@@ -167,6 +184,27 @@ impl Channel {
         (!text.is_null()).then(|| unsafe { CStr::from_char_ptr(text) })
     }
 
+    /// Keeps others from writing, if the scheme is [locking](Builder::locking): interrupts are off until
+    /// the guard is dropped, and what is written meanwhile lies together. Else it does nothing. Any
+    /// context but NMI.
+    ///
+    /// ```
+    /// let channel = Channel::builder(c"pairs").global().locking().open()?;
+    /// let together = channel.lock();
+    /// channel.write(b"the question\n")?;
+    /// channel.write(b"and the answer\n")?;
+    /// drop(together);
+    /// ```
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        // SAFETY: By the type invariants. The guard stays on this task, and undoes it.
+        let flags = unsafe { ffi::relayfs_lock(self.raw()) };
+        Locked {
+            channel: self,
+            flags,
+            _here: NotThreadSafe,
+        }
+    }
+
     /// Ends the current sub-buffers and tells readers. Process context.
     ///
     /// Returns the monotonic clock in ns: what was committed before can now be read.
@@ -225,6 +263,12 @@ impl Channel {
         Reader::new(self, which, consumes)
     }
 
+    /// Begins to speak for somebody who reads a mapping of the buffer of this CPU; `None`: of a global
+    /// channel's. `ENXIO`: there is none. Process context.
+    pub(crate) fn map_reader(&self, cpu: Option<u32>) -> Result<MapReader> {
+        MapReader::new(self, cpu)
+    }
+
     /// The newest bytes of a buffer; `None`: of a global channel's. As many as there are up to the length
     /// of `to`. Process context.
     pub(crate) fn read_last(&self, cpu: Option<u32>, to: &mut [u8]) -> Result<usize> {
@@ -233,6 +277,22 @@ impl Channel {
         written(unsafe {
             ffi::relayfs_read_last(self.raw(), cpu, to.as_mut_ptr().cast(), to.len())
         })
+    }
+}
+
+/// Others do not write to a channel as long as this lives: see [`Channel::lock`]. It stays on its task,
+/// and nothing may sleep.
+#[must_use = "others may write as soon as it is dropped"]
+pub(crate) struct Locked<'a> {
+    channel: &'a Channel,
+    flags: c_ulong,
+    _here: NotThreadSafe,
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // SAFETY: It was locked in this context, and that is not undone by anybody else.
+        unsafe { ffi::relayfs_unlock(self.channel.raw(), self.flags) }
     }
 }
 

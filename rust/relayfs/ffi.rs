@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `include/linux/relayfs_fs.h` declares, as bindgen puts it. Made by `tools/build/ffi`; not to be
-//! edited.
+//! What `include/linux/relayfs_fs.h` declares, as bindgen 0.71.1 puts it. Made by `tools/build/ffi`;
+//! not to be edited.
 
 use kernel::bindings::*;
 
@@ -35,6 +35,10 @@ pub const RELAY_RESIZE_EXPAND: u32 = 1;
 pub const RELAY_RESIZE_SHRINK: u32 = 2;
 pub const RELAY_RESIZE_REPLACE: u32 = 4;
 pub const RELAY_RESIZE_REPLACED: u32 = 8;
+pub const RELAY_TIMESTAMP_GETTIMEOFDAY: u32 = 32;
+pub const RELAY_MODE_START_AT_ZERO: u32 = 0;
+pub const RELAY_MIN_BUFS: u32 = 2;
+pub const RELAY_MAX_TOTAL_BUF_SIZE: u32 = 1073741824;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct rchan {
@@ -174,6 +178,7 @@ pub struct rchan_callbacks {
             arg: kernel::ffi::c_ulong,
         ) -> kernel::ffi::c_long,
     >,
+    pub reserved: [::core::option::Option<unsafe extern "C" fn()>; 8usize],
 }
 #[repr(C)]
 pub struct rchan_count {

@@ -7,9 +7,11 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::bindings;
 use kernel::error::from_err_ptr;
-use kernel::ffi::{c_int, c_void};
+use kernel::ffi::{c_char, c_int, c_void};
+use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
+use kernel::uaccess::{UserPtr, UserSlice};
 
 /// Where a file or directory is to be.
 #[derive(Clone, Copy)]
@@ -80,7 +82,49 @@ pub(crate) trait Show: Send + Sync + 'static {
     fn show(&self, to: &SeqFile);
 }
 
+/// What a file does with what is written to it.
+pub(crate) trait Store: Show {
+    /// Somebody has written this, with one call of write(2); at most a page. An error is what they get. The
+    /// writer's task; may sleep.
+    fn store(&self, data: &[u8]) -> Result;
+}
+
 /// A file whose contents `T` makes each time it is read. Dropping it removes it.
+///
+/// ```
+/// use core::sync::atomic::{AtomicBool, Ordering};
+/// use kernel::seq_file::SeqFile;
+///
+/// /// Users read and write it as 0 or 1.
+/// struct Enabled(AtomicBool);
+///
+/// impl Show for Enabled {
+///     fn show(&self, to: &SeqFile) {
+///         kernel::seq_print!(to, "{}\n", u8::from(self.0.load(Ordering::Relaxed)));
+///     }
+/// }
+///
+/// impl Store for Enabled {
+///     fn store(&self, data: &[u8]) -> Result {
+///         let enabled = match data.trim_ascii() {
+///             b"0" => false,
+///             b"1" => true,
+///             _ => return Err(EINVAL),
+///         };
+///         self.0.store(enabled, Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+///
+/// let module: &'static ThisModule = &THIS_MODULE;
+/// let channel = Channel::builder(c"net/rx").open()?;
+/// let enabled = Enabled(AtomicBool::new(true));
+/// // net/rx.d/enabled
+/// let file = File::new_writable(module, c"enabled", 0o600, Parent::Of(&channel), enabled)?;
+/// if file.data().0.load(Ordering::Relaxed) {
+///     channel.write(b"enabled\n")?;
+/// }
+/// ```
 pub(crate) struct File<T: Show> {
     // Before what it shows: it is removed first.
     _entry: Entry,
@@ -97,11 +141,23 @@ impl<T: Show> File<T> {
         parent: Parent<'_>,
         data: T,
     ) -> Result<Self> {
+        Self::make(module, name, mode, parent, data, None)
+    }
+
+    fn make(
+        module: &'static ThisModule,
+        name: &CStr,
+        mode: u16,
+        parent: Parent<'_>,
+        data: T,
+        write: Option<Write>,
+    ) -> Result<Self> {
         let data = KBox::new(data, GFP_KERNEL)?;
         let operations = bindings::file_operations {
             owner: module.as_ptr(),
             open: Some(Operations::<T>::open),
             read_iter: Some(bindings::seq_read_iter),
+            write,
             llseek: Some(bindings::seq_lseek),
             release: Some(bindings::single_release),
             ..Default::default()
@@ -130,6 +186,34 @@ impl<T: Show> File<T> {
     }
 }
 
+impl<T: Store> File<T> {
+    /// The same for one that can be written, too: `mode` is a subset of 0o666.
+    pub(crate) fn new_writable(
+        module: &'static ThisModule,
+        name: &CStr,
+        mode: u16,
+        parent: Parent<'_>,
+        data: T,
+    ) -> Result<Self> {
+        let write: Write = Operations::<T>::write;
+        Self::make(module, name, mode, parent, data, Some(write))
+    }
+}
+
+type Write =
+    unsafe extern "C" fn(*mut bindings::file, *const c_char, usize, *mut bindings::loff_t) -> isize;
+
+/// What a user has written, if that is not too much.
+fn copy(from: *const c_char, len: usize) -> Result<KVec<u8>> {
+    if len > PAGE_SIZE {
+        return Err(E2BIG);
+    }
+    let mut bytes = KVec::new();
+    let from = UserPtr::from_ptr(from.cast_mut().cast());
+    UserSlice::new(from, len).read_all(&mut bytes, GFP_KERNEL)?;
+    Ok(bytes)
+}
+
 /// What the kernel calls.
 struct Operations<T>(PhantomData<T>);
 
@@ -150,5 +234,27 @@ impl<T: Show> Operations<T> {
         let (to, data) = unsafe { (SeqFile::from_raw(seq), &*(*seq).private.cast::<T>()) };
         data.show(to);
         0
+    }
+}
+
+impl<T: Store> Operations<T> {
+    /// # Safety
+    ///
+    /// As the kernel calls it, for a file opened by [`open`](Self::open) and not removed.
+    unsafe extern "C" fn write(
+        file: *mut bindings::file,
+        from: *const c_char,
+        len: usize,
+        _at: *mut bindings::loff_t,
+    ) -> isize {
+        // SAFETY: As the caller promises: what is stored to lives until the file is removed.
+        let data = unsafe {
+            let seq = (*file).private_data.cast::<bindings::seq_file>();
+            &*(*seq).private.cast::<T>()
+        };
+        match copy(from, len).and_then(|bytes| data.store(&bytes)) {
+            Ok(()) => len as isize,
+            Err(error) => error.to_errno() as isize,
+        }
     }
 }

@@ -21,6 +21,17 @@ pub(crate) enum Which {
 
 /// A reader. It outlives the channel: what is left when that is closed can still be read.
 ///
+/// ```
+/// let channel = Channel::builder(c"requests").duplex().mode(0o600).open()?;
+/// let mut reader = channel.reader(Which::All, true)?;
+/// let mut request = [0; 256];
+/// match reader.read(&mut request) {
+///     Ok(n) => pr_info!("{n} bytes were written by users\n"),
+///     Err(error) if error == EAGAIN => pr_info!("nothing yet\n"),
+///     Err(error) => return Err(error),
+/// }
+/// ```
+///
 /// # Invariants
 ///
 /// `raw` was added and not removed.
@@ -115,5 +126,57 @@ impl Drop for Reader {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, and it is not used any more.
         unsafe { ffi::relayfs_remove_reader(self.raw.as_ptr(), 0) };
+    }
+}
+
+/// Speaks for somebody who reads a mapping, which nothing tells relayfs of: the client hears how far
+/// that has come, and says so here.
+///
+/// ```
+/// let channel = Channel::builder(c"frames").global().no_overwrite().open()?;
+/// let speaker = channel.map_reader(None)?;
+/// // When its user has told that two more sub-buffers are done with:
+/// speaker.subbufs_consumed(2);
+/// ```
+///
+/// # Invariants
+///
+/// `raw` was added as one of a mapping, and not removed.
+pub(crate) struct MapReader {
+    raw: NonNull<ffi::rchan_reader>,
+}
+
+// SAFETY: A reader may be used and removed by any task.
+unsafe impl Send for MapReader {}
+// SAFETY: The functions that take `&self` may be called by any number of tasks at once.
+unsafe impl Sync for MapReader {}
+
+impl MapReader {
+    pub(super) fn new(channel: &Channel, cpu: Option<u32>) -> Result<Self> {
+        let cpu = cpu.unwrap_or(ffi::RELAY_CPU_NONE);
+        // SAFETY: The channel is open or kept.
+        let raw = unsafe { ffi::relayfs_add_map_reader(channel.raw(), cpu) };
+        let raw = NonNull::new(from_err_ptr(raw)?).ok_or(ENOMEM)?;
+        // INVARIANT: Just added.
+        Ok(Self { raw })
+    }
+
+    /// So many more bytes were consumed, of those there are. Process context.
+    pub(crate) fn bytes_consumed(&self, bytes: usize) {
+        // SAFETY: By the type invariants.
+        unsafe { ffi::relayfs_bytes_consumed(self.raw.as_ptr(), bytes) }
+    }
+
+    /// The same with whole sub-buffers.
+    pub(crate) fn subbufs_consumed(&self, n: u32) {
+        // SAFETY: By the type invariants.
+        unsafe { ffi::relayfs_buffers_consumed(self.raw.as_ptr(), n) }
+    }
+}
+
+impl Drop for MapReader {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, and it is not used any more.
+        unsafe { ffi::relayfs_remove_reader(self.raw.as_ptr(), 1) };
     }
 }

@@ -16,8 +16,25 @@ use kernel::types::NotThreadSafe;
 /// It dereferences to what has been filled in. The rest is not accessible, as it holds what older
 /// records left there.
 ///
-/// Preemption stays off until the slot is gone, and it cannot go to another task. A slot that is
-/// forgotten leaves preemption off for good, as with a lock's guard.
+/// Preemption stays off until the slot is gone, and it cannot go to another task. So as long as there
+/// is one, nothing may sleep: the compiler refuses an `.await` in a future that may change tasks, but
+/// not a call to something that sleeps. A slot that is forgotten leaves preemption off for good, as
+/// with a lock's guard.
+///
+/// ```
+/// let channel = Channel::builder(c"measurements").open()?;
+/// let mut slot = channel.reserve(16)?;
+/// slot.append(&1234u64.to_ne_bytes())?;
+/// // What has been filled in can be looked at and changed.
+/// slot[0] ^= 1;
+/// if slot.room() >= 8 {
+///     slot.zero_rest();
+/// }
+/// slot.commit();
+///
+/// // Never mind: no reader sees it.
+/// drop(channel.reserve(100)?);
+/// ```
 ///
 /// # Invariants
 ///

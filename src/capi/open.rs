@@ -26,8 +26,12 @@ pub(crate) unsafe extern "C" fn relayfs_open(
     let config = attr.and_then(|attr| {
         // SAFETY: As the caller promises.
         let callbacks = unsafe { attr.callbacks.as_ref() };
+        let callbacks = callbacks.copied().unwrap_or_default();
+        if callbacks.reserved.iter().any(Option::is_some) {
+            return Err(E2BIG);
+        }
         // SAFETY: As the caller promises.
-        unsafe { Config::validate(path, &attr, callbacks.copied().unwrap_or_default()) }
+        unsafe { Config::validate(path, &attr, callbacks) }
     });
     match config.and_then(|config| Channel::open(path, config)) {
         Ok(channel) => Arc::into_raw(channel).cast_mut().cast(),

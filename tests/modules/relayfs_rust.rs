@@ -13,7 +13,7 @@ use kernel::sync::Arc;
 mod relayfs;
 
 use relayfs::{
-    Callbacks, Channel, Clock, Count, Delivered, Node, Reserves, Resize, Subbuf, UserAction,
+    Begun, Callbacks, Channel, Clock, Count, Delivered, Ended, Node, Reserves, Resize, UserAction,
     Watermark, Which,
 };
 
@@ -234,22 +234,21 @@ impl Drop for Seen {
 
 #[vtable]
 impl Callbacks for Seen {
-    fn buffer_start(&self, _channel: &Channel, subbuf: &mut Subbuf<'_>) {
+    fn buffer_start(&self, _channel: &Channel, begun: &mut Begun<'_>) {
         let nth = self.state.starts.fetch_add(1, Ordering::Relaxed);
         self.state
-            .expect(subbuf.seq() == u64::from(nth) && subbuf.cpu().is_none());
-        self.state
-            .expect(subbuf.len() == 0 && subbuf.end_reserve().is_empty());
-        subbuf.start_reserve().fill(b's');
+            .expect(begun.seq() == u64::from(nth) && begun.cpu().is_none());
+        self.state.expect(begun.len() == 0 && begun.end() == 0);
+        begun.start_reserve().fill(b's');
     }
 
-    fn buffer_end(&self, _channel: &Channel, subbuf: &mut Subbuf<'_>) {
+    fn buffer_end(&self, _channel: &Channel, ended: &mut Ended<'_>) {
         let nth = self.state.ends.fetch_add(1, Ordering::Relaxed);
         self.state
-            .expect(subbuf.seq() == u64::from(nth) && subbuf.end() >= subbuf.begin());
+            .expect(ended.seq() == u64::from(nth) && ended.end() >= ended.begin());
         self.state
-            .expect(subbuf.records() != 0 && subbuf.start_reserve() == b"ssss");
-        subbuf.end_reserve().fill(b'e');
+            .expect(ended.records() != 0 && ended.start_reserve() == b"ssss");
+        ended.end_reserve().fill(b'e');
     }
 
     fn deliver(&self, _channel: &Channel, delivered: &Delivered<'_>) {
@@ -319,6 +318,40 @@ fn callbacks() -> Result {
     Ok(())
 }
 
+fn locking() -> Result {
+    let channel = Channel::builder(c"rust/locking")
+        .global()
+        .locking()
+        .open()?;
+    let mut reader = channel.reader(Which::All, true)?;
+    let together = channel.lock();
+    let again = channel.lock();
+    channel.write(b"one ")?;
+    drop(together);
+    channel.write(b"two")?;
+    drop(again);
+    ensure!(&*all_of(&mut reader)? == b"one two");
+    Ok(())
+}
+
+fn speaking_for_a_mapping() -> Result {
+    let channel = Channel::builder(c"rust/mapped")
+        .global()
+        .no_overwrite()
+        .subbuf_size(4096)
+        .n_subbufs(2)
+        .open()?;
+    ensure!(channel.map_reader(Some(0)).err() == Some(ENXIO));
+    let speaker = channel.map_reader(None)?;
+    while channel.write(&[7; 1024]).is_ok() {}
+    ensure!(channel.info()?.produced().records == 8);
+    speaker.subbufs_consumed(1);
+    ensure!(channel.info()?.unread().records == 4 && channel.write(&[7; 1024]).is_ok());
+    speaker.bytes_consumed(4096);
+    ensure!(channel.info()?.unread().records == 1);
+    Ok(())
+}
+
 /// A test by its name.
 type Test = (&'static str, fn() -> Result);
 
@@ -329,14 +362,31 @@ const TESTS: &[Test] = &[
     ("keeping", keeping),
     ("resizing", resizing),
     ("callbacks", callbacks),
+    ("locking", locking),
+    ("speaking_for_a_mapping", speaking_for_a_mapping),
 ];
 
 /// Stays while the module is loaded; `rust.sh` looks at it.
-struct Answer(u32);
+struct Answer(AtomicU32);
+
+impl Answer {
+    fn new(answer: u32) -> Self {
+        Self(AtomicU32::new(answer))
+    }
+}
 
 impl relayfs::Show for Answer {
     fn show(&self, to: &kernel::seq_file::SeqFile) {
-        kernel::seq_print!(to, "{}\n", self.0);
+        kernel::seq_print!(to, "{}\n", self.0.load(Ordering::Relaxed));
+    }
+}
+
+impl relayfs::Store for Answer {
+    fn store(&self, data: &[u8]) -> Result {
+        let text = core::str::from_utf8(data).map_err(|_| EINVAL)?;
+        let answer = text.trim().parse().map_err(|_| EINVAL)?;
+        self.0.store(answer, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -353,10 +403,12 @@ fn files(module: &'static ThisModule) -> Result<RustTests> {
 
     let directory = Directory::new(c"rust_files", Parent::Root)?;
     ensure!(Directory::new(c"rust_files", Parent::Root).err() == Some(EEXIST));
-    let inside = File::new(module, c"answer", 0, Parent::In(&directory), Answer(42))?;
-    ensure!(inside.data().0 == 42);
+    let inside = Parent::In(&directory);
+    let inside = File::new_writable(module, c"answer", 0o600, inside, Answer::new(42))?;
+    ensure!(inside.data().0.load(Ordering::Relaxed) == 42);
     let channel = Channel::builder(c"rust_channel").open()?;
-    let beside = File::new(module, c"answer", 0o444, Parent::Of(&channel), Answer(43))?;
+    let of = Parent::Of(&channel);
+    let beside = File::new(module, c"answer", 0o444, of, Answer::new(43))?;
     let hidden = Channel::builder_without_files().open()?;
     ensure!(Directory::new(c"x", Parent::Of(&hidden)).err() == Some(ENOTDIR));
     Ok(RustTests {

@@ -9,52 +9,111 @@ struct rchan;
 struct rchan_callbacks;
 struct relay_schema;
 
-/* Delivery: when waiting readers are told. */
-#define RELAY_DELIVERY_BULK	0x00000001	/* at the watermark, or after flush_interval_ms */
-#define RELAY_DELIVERY_PACKET	0x00000002	/* per write */
-/* Scheme: how writers are kept apart. */
-#define RELAY_SCHEME_LOCKLESS	0x00000004	/* lock-free, any context including NMI */
-#define RELAY_SCHEME_LOCKING	0x00000008	/* interrupts off, a lock if global; not in NMI */
-#define RELAY_SCHEME_ANY	0x0000000c	/* same as RELAY_SCHEME_LOCKLESS */
-/* Timestamps: by which clock the begin and end of sub-buffers are told. */
-#define RELAY_TIMESTAMP_TSC	0x00000010	/* cycles of the CPU; x86-64 only */
-#define RELAY_TIMESTAMP_MONO	0x00000020	/* CLOCK_MONOTONIC, ns */
-#define RELAY_TIMESTAMP_ANY	0x00000030	/* same as RELAY_TIMESTAMP_MONO */
-#define RELAY_TIMESTAMP_NONE	0x00000800	/* none: CPUs are merged in no particular order */
-/* Usage. */
-#define RELAY_USAGE_SMP		0x00000040	/* a buffer per CPU */
-#define RELAY_USAGE_GLOBAL	0x00000080	/* one buffer, written from all CPUs */
-/* Mode: what gives way when the ring is full. */
-#define RELAY_MODE_CONTINUOUS	0x00000100	/* the oldest data is overwritten */
-#define RELAY_MODE_NO_OVERWRITE	0x00000200	/* the new record is refused and counted */
-/* Format: what the stream consists of. */
-#define RELAY_FORMAT_RAW	0x00001000	/* bytes, as they were written */
-#define RELAY_FORMAT_RECORDS	0x00002000	/* events: sub-buffers are CTF 1.8 packets */
-/* What users write does not join the stream but goes to kernel readers. */
+/**
+ * DOC: flags of a channel
+ *
+ * In &rchan_attr.flags, at most one of each group; a group that is left out takes its first member
+ * (timestamps: %RELAY_TIMESTAMP_MONO).
+ *
+ * Delivery: when waiting readers are told.
+ *
+ * * %RELAY_DELIVERY_BULK: at the watermark, or after &rchan_attr.flush_interval_ms
+ * * %RELAY_DELIVERY_PACKET: per write
+ *
+ * Scheme: how writers are kept apart.
+ *
+ * * %RELAY_SCHEME_LOCKLESS: lock-free, in any context including NMI
+ * * %RELAY_SCHEME_LOCKING: interrupts are off meanwhile, and a lock is held if the channel is
+ *   global; not in NMI
+ * * %RELAY_SCHEME_ANY: the same as %RELAY_SCHEME_LOCKLESS
+ *
+ * Timestamps: by which clock the begin and end of sub-buffers are told.
+ *
+ * * %RELAY_TIMESTAMP_TSC: cycles of the CPU; x86-64 only
+ * * %RELAY_TIMESTAMP_MONO: CLOCK_MONOTONIC, in ns
+ * * %RELAY_TIMESTAMP_ANY: the same as %RELAY_TIMESTAMP_MONO
+ * * %RELAY_TIMESTAMP_NONE: none: CPUs are merged in no particular order
+ *
+ * Usage: which buffers there are.
+ *
+ * * %RELAY_USAGE_SMP: a buffer per CPU
+ * * %RELAY_USAGE_GLOBAL: one buffer, written from all CPUs
+ *
+ * Mode: what gives way when the ring is full.
+ *
+ * * %RELAY_MODE_CONTINUOUS: the oldest data is overwritten
+ * * %RELAY_MODE_NO_OVERWRITE: the new record is refused and counted
+ *
+ * Format: what the stream consists of.
+ *
+ * * %RELAY_FORMAT_RAW: bytes, as they were written
+ * * %RELAY_FORMAT_RECORDS: events: sub-buffers are CTF 1.8 packets
+ *
+ * And, by itself:
+ *
+ * * %RELAY_DUPLEX: what users write does not join the stream but goes to readers in the kernel
+ */
+#define RELAY_DELIVERY_BULK	0x00000001
+#define RELAY_DELIVERY_PACKET	0x00000002
+#define RELAY_SCHEME_LOCKLESS	0x00000004
+#define RELAY_SCHEME_LOCKING	0x00000008
+#define RELAY_SCHEME_ANY	0x0000000c
+#define RELAY_TIMESTAMP_TSC	0x00000010
+#define RELAY_TIMESTAMP_MONO	0x00000020
+#define RELAY_TIMESTAMP_ANY	0x00000030
+#define RELAY_TIMESTAMP_NONE	0x00000800
+#define RELAY_USAGE_SMP		0x00000040
+#define RELAY_USAGE_GLOBAL	0x00000080
+#define RELAY_MODE_CONTINUOUS	0x00000100
+#define RELAY_MODE_NO_OVERWRITE	0x00000200
+#define RELAY_FORMAT_RAW	0x00001000
+#define RELAY_FORMAT_RECORDS	0x00002000
 #define RELAY_DUPLEX		0x00004000
 
-/* Where buffers come from. */
-#define RELAY_NODE_LOCAL	0		/* the node of the CPU that writes it */
-#define RELAY_NODE_ANY		1		/* whichever has memory */
-#define RELAY_NODE(n)		((n) + 2)	/* node n */
+/**
+ * DOC: where buffers come from
+ *
+ * In &rchan_attr.node.
+ *
+ * * %RELAY_NODE_LOCAL: the node of the CPU that writes the buffer
+ * * %RELAY_NODE_ANY: whichever has memory
+ * * RELAY_NODE(n): node n
+ */
+#define RELAY_NODE_LOCAL	0
+#define RELAY_NODE_ANY		1
+#define RELAY_NODE(n)		((n) + 2)
 
-/* In place of the number of a CPU: of no CPU, so of a global channel's buffer. */
+/**
+ * DOC: in place of the number of a CPU
+ *
+ * * %RELAY_CPU_NONE: of no CPU, so of a global channel's buffer
+ * * %RELAY_CPU_ALL: all of a channel's buffers, in order of time
+ */
 #define RELAY_CPU_NONE		0xffffffff
-/* All of a channel's buffers, in order of time. */
 #define RELAY_CPU_ALL		0xfffffffe
 
-/* Watermark: how much unread data of a buffer wakes readers that wait. */
-#define RELAY_WATERMARK_DEFAULT	0	/* one sub-buffer; RELAY_DELIVERY_PACKET: each write */
-#define RELAY_WATERMARK_BYTES	1	/* at most as many as the buffer has */
-#define RELAY_WATERMARK_PERCENT	2	/* of the buffer, from 1 to 100 */
-#define RELAY_WATERMARK_SUBBUFS	3	/* complete sub-buffers, at most as many as there are */
-#define RELAY_WATERMARK_WRITE	4	/* each write */
+/**
+ * DOC: watermarks
+ *
+ * How much unread data of a buffer wakes readers that wait: &rchan_attr.watermark is so many of
+ * what &rchan_attr.watermark_unit says.
+ *
+ * * %RELAY_WATERMARK_DEFAULT: one sub-buffer; with %RELAY_DELIVERY_PACKET, each write
+ * * %RELAY_WATERMARK_BYTES: bytes, at most as many as the buffer has
+ * * %RELAY_WATERMARK_PERCENT: of the buffer, from 1 to 100
+ * * %RELAY_WATERMARK_SUBBUFS: complete sub-buffers, at most as many as there are
+ * * %RELAY_WATERMARK_WRITE: each write
+ */
+#define RELAY_WATERMARK_DEFAULT	0
+#define RELAY_WATERMARK_BYTES	1
+#define RELAY_WATERMARK_PERCENT	2
+#define RELAY_WATERMARK_SUBBUFS	3
+#define RELAY_WATERMARK_WRITE	4
 
 /**
  * struct rchan_attr - what a channel is to be like
  * @size: sizeof(struct rchan_attr), so that the structure can grow
- * @flags: at most one of each group of RELAY_* flags; a group left out takes its first member
- *	(timestamps: %RELAY_TIMESTAMP_MONO)
+ * @flags: see `flags of a channel`
  * @subbuf_size: bytes in a sub-buffer: a power of two, from PAGE_SIZE to 512 MiB; 0: 64 KiB. The
  *	longest record is as long, less the reserves
  * @n_subbufs: sub-buffers per buffer: a power of two, at least 2; 0: 8. A buffer is at most 1 GiB
@@ -150,8 +209,8 @@ void *relayfs_private_data(const struct rchan *chan);
  * * -EINVAL: a bad path, an unknown flag, two flags of one group, a size that is no power of two or
  *   too small, reserves that leave no room, a mode beyond 0666, a reserved field set,
  *   &rchan_attr.size of no version, a node that is not there, attributes that do not go together
- * * -E2BIG: a sub-buffer or buffer of more than 1 GiB, or an attribute set that this version of
- *   relayfs does not know
+ * * -E2BIG: a sub-buffer or buffer of more than 1 GiB, or an attribute or callback set that this
+ *   version of relayfs does not know
  * * -ENAMETOOLONG: a path or a component of it is too long
  * * -EOPNOTSUPP: %RELAY_TIMESTAMP_TSC on a machine that has none, or where the kernel does not know
  *   its frequency (%RELAY_FORMAT_RECORDS)

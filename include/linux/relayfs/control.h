@@ -41,6 +41,7 @@ struct rchan_count {
  * @nmi: refused, as the writer was an NMI and the scheme locking
  * @wakeups: how often readers were woken
  * @open_files: descriptors users have open; 0 of one buffer
+ * @reserved: 0
  *
  * Exact when nobody writes or reads meanwhile: then @produced = @read + @overwritten + @unread.
  *

@@ -186,7 +186,8 @@ static inline void relay_buffers_consumed(struct rchan_reader *reader, u32 n_sub
  * @reader: as for relay_buffers_consumed()
  * @bytes: how many more, as relay_read() counts
  *
- * As relay_buffers_consumed(). There is room when a whole sub-buffer was consumed.
+ * As relay_buffers_consumed(). There is room when a whole sub-buffer was consumed. What it took of
+ * old as third argument, an offset, may still be there and is ignored.
  *
  * Context: process; sleeps.
  */

@@ -54,6 +54,7 @@ void relayfs_unlock(struct rchan *chan, unsigned long flags);
  * * -EAGAIN: in an NMI (%RELAY_SCHEME_LOCKING)
  * * -ESHUTDOWN: the channel is closed
  * * -ENOBUFS: this CPU has no buffer, as there was no memory for one when it came up
+ * * -EINVAL, which counts nowhere: the channel has a schema, and so takes relay_write_event() only
  */
 static inline ssize_t relay_write(struct rchan *chan, const void *data, size_t len)
 {
@@ -90,11 +91,11 @@ static inline ssize_t relay_writev(struct rchan *chan, const struct kvec *parts,
  * @wrote_pos: where to store the address the record was written to; may be NULL. Good for looking
  *	at until the sub-buffer may be overwritten. Left as it is if nothing was written
  *
- * relay_write() as it was in 2003.
+ * relay_write() as it was in 2003; with its five arguments, that still is this.
  *
  * Context: as relay_write().
- * Return: @len, or an error as of relay_write(); -EINVAL: there are no 4 bytes at @td_offset, or
- * the channel has no clock.
+ * Return: @len, or an error as of relay_write(); -EINVAL also: there are no 4 bytes at @td_offset,
+ * or the channel has no clock.
  */
 static inline ssize_t relay_write_delta(struct rchan *chan, const void *data, size_t len,
 					int td_offset, void **wrote_pos)
@@ -119,7 +120,7 @@ static inline ssize_t relay_write_delta(struct rchan *chan, const void *data, si
  *
  * * -ETIMEDOUT: there was no room within @timeout
  * * -EINTR: the task is being killed
- * * -EMSGSIZE, -ESHUTDOWN: as relay_write()
+ * * -EMSGSIZE, -ESHUTDOWN, -ENOBUFS, -EINVAL: as relay_write()
  */
 static inline ssize_t relay_write_wait(struct rchan *chan, const void *data, size_t len,
 				       long timeout)

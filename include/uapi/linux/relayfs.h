@@ -19,26 +19,49 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* statfs(2) f_type of a relayfs mount. */
+/**
+ * define RELAYFS_MAGIC - statfs(2) f_type of a relayfs mount
+ */
 #define RELAYFS_MAGIC		0x26F82121
 
-/* In &relayfs_meta.flags: sub-buffers are packets, see struct relayfs_packet. */
+/**
+ * define RELAYFS_META_RECORDS - in &relayfs_meta.flags: sub-buffers are packets, see struct relayfs_packet
+ */
 #define RELAYFS_META_RECORDS	0x00002000
 
-/* Version of the mapped layout. */
+/**
+ * define RELAYFS_META_VERSION - version of the mapped layout
+ */
 #define RELAYFS_META_VERSION	1
 
-/* Index into &relayfs_meta.lost: why a record was not written. */
-#define RELAYFS_LOST_FULL	0	/* no free sub-buffer, in no-overwrite mode */
-#define RELAYFS_LOST_TOO_BIG	1	/* larger than a sub-buffer holds */
-#define RELAYFS_LOST_NESTED	2	/* nested too deep: unfinished writers in all sub-buffers */
-#define RELAYFS_LOST_CLOSED	3	/* the channel is closed */
-#define RELAYFS_LOST_HELD	4	/* readers are in all sub-buffers */
-#define RELAYFS_LOST_NO_BUFFER	5	/* by the CPU before it got this buffer */
-#define RELAYFS_LOST_NMI	6	/* locking scheme, and the writer was an NMI */
+/**
+ * DOC: why a record was not written
+ *
+ * Index into &relayfs_meta.lost.
+ *
+ * * %RELAYFS_LOST_FULL: no free sub-buffer, in no-overwrite mode
+ * * %RELAYFS_LOST_TOO_BIG: larger than a sub-buffer holds
+ * * %RELAYFS_LOST_NESTED: nested too deep: unfinished writers in all sub-buffers
+ * * %RELAYFS_LOST_CLOSED: the channel is closed
+ * * %RELAYFS_LOST_HELD: readers are in all sub-buffers
+ * * %RELAYFS_LOST_NO_BUFFER: by the CPU before it got this buffer
+ * * %RELAYFS_LOST_NMI: locking scheme, and the writer was an NMI
+ */
+#define RELAYFS_LOST_FULL	0
+#define RELAYFS_LOST_TOO_BIG	1
+#define RELAYFS_LOST_NESTED	2
+#define RELAYFS_LOST_CLOSED	3
+#define RELAYFS_LOST_HELD	4
+#define RELAYFS_LOST_NO_BUFFER	5
+#define RELAYFS_LOST_NMI	6
 #define RELAYFS_LOST_CAUSES	7
 
-/* In place of the number of a CPU: of a global buffer, and of all buffers. */
+/**
+ * DOC: in place of the number of a CPU
+ *
+ * * %RELAYFS_CPU_NONE: of a global buffer
+ * * %RELAYFS_CPU_ALL: of all buffers
+ */
 #define RELAYFS_CPU_NONE	0xffffffff
 #define RELAYFS_CPU_ALL		0xfffffffe
 
@@ -159,7 +182,9 @@ struct relayfs_subbuf {
 	__u64 reserved[2];
 };
 
-/* Offset at which the consumer page of a CPU file is mapped. */
+/**
+ * define RELAYFS_OFF_CONSUMER - offset at which the consumer page of a CPU file is mapped
+ */
 #define RELAYFS_OFF_CONSUMER	(1ULL << 40)
 
 /**
@@ -167,6 +192,7 @@ struct relayfs_subbuf {
  * @position: everything before was consumed
  * @lost_records: records it has found missing before that
  * @lost_bytes: their payload, in bytes
+ * @reserved: zero
  *
  * One page at RELAYFS_OFF_CONSUMER, for a descriptor that consumes a CPU file alone (O_RDWR |
  * O_EXCL, else EPERM or EACCES): PROT_READ | PROT_WRITE, MAP_SHARED (else EINVAL). All zero when
@@ -201,10 +227,14 @@ struct relayfs_consumer {
 	__u64 reserved[5];
 };
 
-/* Of struct relayfs_packet. */
+/**
+ * define RELAYFS_PACKET_MAGIC - of struct relayfs_packet
+ */
 #define RELAYFS_PACKET_MAGIC	0xC1FC1FC1
 
-/* Version of packets and events. */
+/**
+ * define RELAYFS_PACKET_VERSION - version of packets and events
+ */
 #define RELAYFS_PACKET_VERSION	1
 
 /**
@@ -303,7 +333,9 @@ struct relayfs_event {
  */
 #define RELAY_IOC_RESET			_IO(RELAY_IOC_MAGIC, 5)
 
-/* In &relayfs_info.state: nothing will be written any more. */
+/**
+ * define RELAYFS_STATE_CLOSED - in &relayfs_info.state: nothing will be written any more
+ */
 #define RELAYFS_STATE_CLOSED	0x1
 
 /**

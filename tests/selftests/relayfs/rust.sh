@@ -15,16 +15,23 @@ said() {
 	dmesg | sed -n "s/.*relayfs_rust: $1: //p" | tail -1
 }
 
+write() {
+	echo "$1" 2>/dev/null >$MOUNT/rust_files/answer
+}
+
 insmod $test
 loaded=$?
-names="writing attributes accounts keeping resizing callbacks"
-plan 12
+names="writing attributes accounts keeping resizing callbacks locking speaking_for_a_mapping"
+plan 17
 for name in $names; do
 	check "$name" equal "$(said $name)" ok
 done
 check "it is loaded" equal $loaded 0
 check "a file shows" equal "$(cat $MOUNT/rust_files/answer)" 42
 check "and one beside a channel" equal "$(cat $MOUNT/rust_channel.d/answer)" 43
+check "what is written is stored" write " 44 "
+check "and shown" equal "$(cat $MOUNT/rust_files/answer)" 44
+check "what is wrong is refused" not write forty-five
 rmmod relayfs_rust 2>/dev/null
 check "its files are gone" test ! -e $MOUNT/rust_files
 check "and its channel" test ! -e $MOUNT/rust_channel.d
