@@ -12,9 +12,10 @@
 
 #include "calls.h"
 
-/* What the last CALLS_READ came to, also if who called is dead. */
-static long last_read;
+/* What the last CALLS_READ and CALLS_WRITE_WAIT came to, also if who called is dead. */
+static long last_read, last_write;
 module_param(last_read, long, 0444);
+module_param(last_write, long, 0444);
 
 static int do_open(struct session *s, struct calls_open *o)
 {
@@ -176,6 +177,8 @@ static int do_call(struct session *s, struct calls_call *c)
 	c->ret = use(s, c, buffer);
 	if (c->op == CALLS_READ)
 		last_read = c->ret;
+	if (c->op == CALLS_WRITE_WAIT)
+		last_write = c->ret;
 	if (buffer && gives_data(c->op) && copy_to_user(u64_to_user_ptr(c->data), buffer, c->len))
 		c->ret = -EFAULT;
 	kvfree(buffer);

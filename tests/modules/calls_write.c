@@ -234,6 +234,8 @@ long calls_of_channel(struct rchan *chan, struct calls_call *c, void *buffer)
 		return hold_slot(chan, c, buffer);
 	case CALLS_READ_LAST:
 		return relay_read_last(chan, c->cpu, buffer, c->len);
+	case CALLS_FILE_DATA:
+		return PTR_ERR_OR_ZERO(relay_file_data(chan, c->cpu));
 	case CALLS_PATTERN:
 		return write_pattern(chan, c);
 	default:

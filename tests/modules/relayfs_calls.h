@@ -46,6 +46,7 @@ enum calls_op {
 	 */
 	CALLS_HOLD,
 	CALLS_READ_LAST,	/* cpu, data, len */
+	CALLS_FILE_DATA,	/* cpu; 0: there is some */
 	CALLS_ADD_READER,	/* cpu, flag: auto_consume; value: the reader */
 	CALLS_ADD_MAP_READER,	/* cpu; value: the reader */
 	/* Of a reader. */

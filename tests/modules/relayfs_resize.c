@@ -10,6 +10,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/relayfs_fs.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/uaccess.h>
@@ -80,15 +81,42 @@ static void turn(struct rchan *chan, const struct relay_subbuf *s)
 	told_something();
 }
 
-static void set_callbacks(u32 which)
+static int hold;
+module_param(hold, int, 0644);
+
+/* Once, and not for ever, whatever happens. */
+static void hold_end(struct rchan *chan, const struct relay_subbuf *subbuf)
+{
+	u64 end = ktime_get_mono_fast_ns() + 15ull * NSEC_PER_SEC;
+
+	if (cmpxchg(&hold, 0, 1))
+		return;
+	while (READ_ONCE(hold) == 1 && ktime_get_mono_fast_ns() < end)
+		cpu_relax();
+}
+
+static void set_callbacks(u32 which, bool holds)
 {
 	client.callbacks = (struct rchan_callbacks){
 		.needs_resize = which & RESIZE_HAS_RESIZE ? needs_resize : NULL,
 		.buffers_full = which & RESIZE_HAS_FULL ? buffers_full : NULL,
 		.deliver = which & RESIZE_HAS_DELIVER ? deliver : NULL,
 		.buffer_start = which & RESIZE_HAS_START ? turn : NULL,
-		.buffer_end = which & RESIZE_HAS_END ? turn : NULL,
+		.buffer_end = holds ? hold_end : which & RESIZE_HAS_END ? turn : NULL,
 	};
+}
+
+/* If it is set, who asks for something is killed, and then it is done. */
+static int dying;
+module_param(dying, int, 0644);
+/* What that came to. */
+static int last;
+module_param(last, int, 0444);
+
+static void die(void)
+{
+	if (dying)
+		send_sig(SIGKILL, current, 1);
 }
 
 /* Calls. */
@@ -157,7 +185,9 @@ static int call(const struct resize_call *how, bool replace)
 		return -EBADF;
 	switch (how->context) {
 	case RESIZE_PROCESS:
+		die();
 		do_call(&call);
+		last = call.ret;
 		return call.ret;
 	case RESIZE_ATOMIC:
 		scoped_guard(irq)
@@ -180,7 +210,9 @@ static int do_discard(void)
 
 	if (!client.chan)
 		return -EBADF;
+	die();
 	ret = relay_discard_init_buf(client.chan);
+	last = ret;
 	/* It is ours again, and anything may be in it. */
 	if (!ret)
 		memset(client.init_buf, 0xdb, client.how.subbuf_size * client.how.n_subbufs);
@@ -295,7 +327,7 @@ static int do_open(const struct resize_open *o)
 		attr.init_buf = client.init_buf + o->init_buf_skew;
 		attr.init_buf_size = o->init_buf_size ? : size;
 	}
-	set_callbacks(o->callbacks);
+	set_callbacks(o->callbacks, o->behaviour & RESIZE_HOLD);
 	path = strndup_user(u64_to_user_ptr(o->path), PATH_MAX);
 	chan = IS_ERR(path) ? ERR_CAST(path) : relay_open(path, &attr);
 	if (!IS_ERR(path))
@@ -374,6 +406,9 @@ static long resize_ioctl(struct file *file, unsigned int cmd, unsigned long user
 		return -ENOTTY;
 	if (copy_from_user(arg, (void __user *)user, size))
 		return -EFAULT;
+	/* Of these the test may do several at a time. */
+	if (cmd == RESIZE_FLUSH || cmd == RESIZE_DISCARD)
+		return run_ioctl(cmd, arg);
 	guard(mutex)(&client.lock);
 	ret = run_ioctl(cmd, arg);
 	if (!ret && (_IOC_DIR(cmd) & _IOC_READ) && copy_to_user((void __user *)user, arg, size))

@@ -22,6 +22,11 @@
 
 /* What the client does when it is told something. */
 #define RESIZE_FOLLOW	1	/* what is suggested, and replaces what is ready */
+/*
+ * When a sub-buffer ends, and the parameter hold is 0, that becomes 1; until it is something else
+ * the client stays there, without sleeping.
+ */
+#define RESIZE_HOLD	2
 
 struct resize_open {
 	__u64 path;		/* string in user space */
@@ -32,7 +37,7 @@ struct resize_open {
 	__u32 resize_max;
 	__u32 shrink_idle_ms;
 	__u32 callbacks;	/* RESIZE_HAS_*: which there are */
-	__u32 behaviour;	/* RESIZE_FOLLOW */
+	__u32 behaviour;	/* RESIZE_FOLLOW, RESIZE_HOLD */
 	__u32 init_buf;		/* begins with memory of the client's */
 	__u64 init_buf_size;	/* if not 0: what is said of it */
 	__u64 init_buf_skew;	/* how far from its alignment */

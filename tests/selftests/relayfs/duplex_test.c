@@ -402,4 +402,45 @@ TEST_F(duplex, observers_and_who_is_alone_write_as_well)
 	close(alone);
 }
 
+/* Users ask with write(2), and the answers are read where they lie, without a copy. */
+TEST_F(duplex, the_answers_are_mapped)
+{
+	int fd = file_open("duplex.d/cpu0", O_RDWR | O_EXCL | O_NONBLOCK);
+	const struct relayfs_meta *meta;
+	struct relayfs_consumer *page;
+	uint32_t asked;
+	size_t len;
+	char *map;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(pin_to_cpu(0), 0);
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, RELAYFS_OFF_CONSUMER);
+	ASSERT_NE(page, MAP_FAILED);
+	meta = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(meta, MAP_FAILED);
+	len = meta->data_offset + N * SUBBUF;
+	map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(map, MAP_FAILED);
+	for (uint32_t i = 0; i < 4 * N; i++) {
+		EXPECT_EQ(write(self->fd, &i, sizeof(i)), sizeof(i));
+		EXPECT_EQ(reader_read(self->dev, self->reader, &asked, sizeof(asked), 0),
+			  sizeof(asked));
+		EXPECT_EQ(asked, i);
+		EXPECT_EQ(events_of(fd) & POLLIN, 0);
+		memset(block, i + 1, SUBBUF);
+		EXPECT_EQ(calls_write(self->dev, self->id, block, SUBBUF), SUBBUF);
+		EXPECT_EQ(events_of(fd) & POLLIN, POLLIN);
+		EXPECT_EQ(__atomic_load_n(&meta->delivered, __ATOMIC_ACQUIRE), i + 1);
+		EXPECT_EQ(memcmp(map + meta->data_offset + i % N * SUBBUF, block, SUBBUF), 0);
+		__atomic_store_n(&page->position, (i + 1ull) * SUBBUF, __ATOMIC_RELEASE);
+	}
+	/* What users write meanwhile is not in there. */
+	EXPECT_EQ(meta->delivered_records, 4 * N);
+	EXPECT_EQ(calls_info(self->dev, self->id).full.records, 0);
+	munmap(map, len);
+	munmap((void *)meta, PAGE);
+	munmap(page, PAGE);
+	close(fd);
+}
+
 TEST_HARNESS_MAIN

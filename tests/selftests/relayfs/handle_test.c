@@ -52,10 +52,12 @@ TEST_F(handle, what_is_kept_is_closed_all_the_same)
 	uint32_t n;
 
 	EXPECT_EQ(calls_write(self->dev, self->id, record, 100), 100);
+	EXPECT_EQ(call_(CALLS_FILE_DATA, .cpu = RELAY_CPU_ALL), 0);
 	ASSERT_EQ(call_(CALLS_GET), 0);
 	ASSERT_EQ(call_(CALLS_GET), 0);
 	ASSERT_EQ(call_(CALLS_CLOSE), 0);
 	EXPECT_FALSE(file_exists("h"));
+	EXPECT_EQ(call_(CALLS_FILE_DATA, .cpu = RELAY_CPU_ALL), -ESHUTDOWN);
 	for (n = 0; n < 5; n++) {
 		EXPECT_EQ(calls_write(self->dev, self->id, record, 1), -ESHUTDOWN);
 		EXPECT_EQ(calls_write(self->dev, self->id, record, SUBBUF), -ESHUTDOWN);

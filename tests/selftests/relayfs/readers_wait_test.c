@@ -225,6 +225,30 @@ TEST_F(readers_wait, only_a_deadly_signal_ends_the_wait)
 	EXPECT_EQ(module_parameter("relayfs_calls", "last_read"), -EINTR);
 }
 
+TEST_F(readers_wait, a_deadly_signal_ends_a_writers_wait)
+{
+	int id = open_(.flags = variant->flags | RELAY_MODE_NO_OVERWRITE), status;
+	pid_t pid;
+
+	ASSERT_GE(id, 0);
+	for (int i = 0; i < N; i++)
+		ASSERT_EQ(calls_write(self->dev, id, data, SUBBUF), SUBBUF);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		calls(self->dev, CALLS_WRITE_WAIT, id, .data = (uintptr_t)data, .len = 100,
+		      .flag = -1);
+		_exit(0);
+	}
+	ASSERT_TRUE(await_sleep(pid, 'D'));
+	ASSERT_EQ(kill(pid, SIGKILL), 0);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(module_parameter("relayfs_calls", "last_write"), -EINTR);
+	/* As any that is given up. */
+	EXPECT_EQ(calls_info(self->dev, id).full.records, 1);
+}
+
 struct writer {
 	pthread_t thread;
 	int dev;

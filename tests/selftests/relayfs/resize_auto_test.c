@@ -4,6 +4,9 @@
  * when; and channels that begin with memory of the client's and leave it.
  */
 
+#include <pthread.h>
+#include <sys/wait.h>
+
 #include "fault.h"
 #include "resizetest.h"
 
@@ -551,6 +554,121 @@ TEST_F(auto, what_cannot_leave_it_is_lost)
 	close(last);
 	self->dev = resize_device();
 	ASSERT_GE(self->dev, 0);
+}
+
+static void set_module_parameter(const char *name, const char *value)
+{
+	char path[80];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/module/relayfs_resize/parameters/%s", name);
+	f = fopen(path, "we");
+	if (!f || fputs(value, f) < 0 || fclose(f))
+		perror(path);
+}
+
+/* What an ioctl comes to that is asked for by a process which is killed then. */
+static int dies_in(int dev, unsigned long cmd, void *arg)
+{
+	int status;
+	pid_t pid;
+
+	set_module_parameter("dying", "1");
+	pid = fork();
+	if (!pid) {
+		ioctl(dev, cmd, arg);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	set_module_parameter("dying", "0");
+	return WIFSIGNALED(status) ? (int)module_parameter("relayfs_resize", "last") : -1000;
+}
+
+TEST_F(auto, who_is_killed_changes_nothing)
+{
+	struct resize_open o = { .subbuf_size = 4096, .n_subbufs = 4, .flags = variant->flags };
+	struct resize_call c = { .n_subbufs = 8 };
+
+	for (o.init_buf = 0; o.init_buf < 2; o.init_buf++) {
+		if (o.init_buf && !(variant->flags & RELAY_USAGE_GLOBAL))
+			break;
+		begin(_metadata, self, o);
+		write_some(_metadata, self, 10);
+		EXPECT_EQ(o.init_buf ? dies_in(self->dev, RESIZE_DISCARD, NULL) :
+			  dies_in(self->dev, RESIZE_REALLOC, &c), -EINTR);
+		EXPECT_EQ(resized_replace(self->dev, RESIZE_PROCESS), o.init_buf ? -EPERM : -EAGAIN);
+		EXPECT_EQ(resized_state(self->dev).generation, 0);
+		/* It works all the same for others. */
+		EXPECT_EQ(o.init_buf ? ioctl(self->dev, RESIZE_DISCARD) :
+			  resized_to(self->dev, 0, 8), 0);
+		write_some(_metadata, self, 10);
+		read_rest(_metadata, self);
+		close(self->fd);
+	}
+	self->fd = -1;
+}
+
+struct caller {
+	pthread_t thread;
+	int dev, cpu, tid;
+	unsigned long cmd;
+	int ret;
+};
+
+static void *call_once(void *arg)
+{
+	struct caller *c = arg;
+
+	pin_to_cpu(c->cpu);
+	__atomic_store_n(&c->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	c->ret = ioctl(c->dev, c->cmd) ? -errno : 0;
+	return NULL;
+}
+
+static char state_of(int tid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	if (f)
+		fclose(f);
+	return state;
+}
+
+/* A flush, which the client holds up, keeps the first from being done; so the second finds it. */
+TEST_F(auto, the_memory_is_given_back_by_one)
+{
+	struct caller flush = { .dev = self->dev, .cpu = 1, .cmd = RESIZE_FLUSH };
+	struct caller discard = { .dev = self->dev, .cmd = RESIZE_DISCARD };
+	struct resize_open o = { .subbuf_size = 4096, .n_subbufs = 4, .flags = variant->flags,
+				 .init_buf = 1, .callbacks = RESIZE_HAS_RESIZE,
+				 .behaviour = RESIZE_HOLD };
+	int tid;
+
+	if (!(variant->flags & RELAY_USAGE_GLOBAL))
+		return;
+	if (cpus() < 2)
+		SKIP(return, "needs 2 CPUs");
+	set_module_parameter("hold", "0");
+	begin(_metadata, self, o);
+	write_some(_metadata, self, 3);
+	ASSERT_EQ(pthread_create(&flush.thread, NULL, call_once, &flush), 0);
+	while (module_parameter("relayfs_resize", "hold") != 1)
+		usleep(1000);
+	ASSERT_EQ(pthread_create(&discard.thread, NULL, call_once, &discard), 0);
+	while (!(tid = __atomic_load_n(&discard.tid, __ATOMIC_ACQUIRE)) || state_of(tid) != 'D')
+		usleep(1000);
+	EXPECT_EQ(ioctl(self->dev, RESIZE_DISCARD), -1);
+	EXPECT_EQ(errno, EBUSY);
+	set_module_parameter("hold", "2");
+	pthread_join(flush.thread, NULL);
+	pthread_join(discard.thread, NULL);
+	EXPECT_EQ(discard.ret, 0);
+	read_rest(_metadata, self);
 }
 
 TEST_F(auto, an_allocation_that_fails_changes_nothing)
