@@ -116,13 +116,14 @@ pub(crate) trait Store: Show {
 ///     }
 /// }
 ///
-/// let module: &'static ThisModule = &THIS_MODULE;
-/// let channel = Channel::builder(c"net/rx").open()?;
-/// let enabled = Enabled(AtomicBool::new(true));
-/// // net/rx.d/enabled
-/// let file = File::new_writable(module, c"enabled", 0o600, Parent::Of(&channel), enabled)?;
-/// if file.data().0.load(Ordering::Relaxed) {
-///     channel.write(b"enabled\n")?;
+/// /// Makes net/rx.d/enabled, as long as what is given back is kept.
+/// fn switch(module: &'static ThisModule, channel: &Channel) -> Result<File<Enabled>> {
+///     let enabled = Enabled(AtomicBool::new(true));
+///     let file = File::new_writable(module, c"enabled", 0o600, Parent::Of(channel), enabled)?;
+///     if file.data().0.load(Ordering::Relaxed) {
+///         channel.write(b"enabled\n")?;
+///     }
+///     Ok(file)
 /// }
 /// ```
 pub(crate) struct File<T: Show> {
