@@ -161,9 +161,7 @@ impl Buffer {
             Way::Mapped(Self::map(fd.as_fd(), alone, &mut opened)?)
         } else {
             // Consumers have missed that together.
-            let records = info.is_records();
-            let lost = opened.overwritten;
-            Way::Reading(Reading::new(info.cpu, records, info.subbuf_size, lost))
+            Way::Reading(Reading::new(&opened))
         };
         Ok(Self::with(fd, way, opened))
     }
@@ -249,9 +247,19 @@ impl Buffer {
         &self.opened
     }
 
-    /// What was overwritten before it was read, as the kernel counts it: for who consumes that of all
-    /// consumers together. Of mapped observers the kernel knows nothing.
+    /// What was overwritten before it was read since the channel was opened, also behind what was read last:
+    /// for who consumes that of all consumers together.
     pub fn overwritten(&self) -> Result<Count> {
+        if let Way::Mapped(mapped) = &self.way {
+            // Of mapped observers the kernel knows nothing.
+            if let Some(since) = mapped.overwritten() {
+                let before = self.opened.overwritten;
+                return Ok(Count {
+                    records: before.records.saturating_add(since.records),
+                    bytes: before.bytes.saturating_add(since.bytes),
+                });
+            }
+        }
         Ok(ioctl::lost(&self.fd)?)
     }
 
@@ -309,11 +317,7 @@ impl Source for Buffer {
     fn release(&mut self) -> Result<()> {
         self.holds = false;
         match &mut self.way {
-            Way::Mapped(mapped) => {
-                // Before it is said to be consumed.
-                self.held.drop_loan();
-                mapped.release(self.fd.as_fd())
-            }
+            Way::Mapped(mapped) => mapped.release(self.fd.as_fd()),
             Way::Reading(_) => Ok(()),
         }
     }

@@ -43,9 +43,11 @@ pub struct Run<'a> {
 /// A gap in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// Whose buffer; [`CPU_NONE`](crate::uapi::CPU_NONE): a global one.
+    /// Whose buffer; [`CPU_NONE`](crate::uapi::CPU_NONE): a global one; [`CPU_ALL`](crate::uapi::CPU_ALL): any
+    /// of them, as the stream of a whole channel does not tell.
     pub cpu: u32,
-    /// How many records; 0 if that is not known, as of packets missing in a recorded trace.
+    /// How many records; 0 if that is not known, as of packets missing in a recorded trace. What one `read(2)`
+    /// gave may have several gaps: then the first has the records of them all, the others 0.
     pub records: u64,
     /// Their payload in bytes, if known; else 0.
     pub bytes: u64,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! A mapped buffer. What the kernel writes all the time is loaded by atomic operations, word by word, and
-//! never borrowed; the one exception is a [`Loan`]. All offsets are checked against what was mapped.
+//! never borrowed: also of a sub-buffer that its only consumer has not consumed, as the channel's owner may
+//! reset it, and another descriptor of the same open file read. All offsets are checked against what was
+//! mapped.
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
@@ -11,11 +13,9 @@ use rustix::fd::AsFd;
 use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
 use std::ffi::c_void;
 use std::mem::offset_of;
-use std::ops::Range;
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::{fence, AtomicU64, Ordering};
-use std::sync::Arc;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Memory that was mapped.
@@ -34,7 +34,7 @@ struct Area {
 
 // SAFETY: The memory is the process's, not a thread's.
 unsafe impl Send for Area {}
-// SAFETY: All access by a shared reference is atomic, or the caller of `bytes()` vouches for it.
+// SAFETY: All access by a shared reference is atomic.
 unsafe impl Sync for Area {}
 
 impl Area {
@@ -87,32 +87,30 @@ impl Area {
         }
     }
 
-    /// Copies words, for others may write them meanwhile. `at` is a multiple of 8.
-    fn copy(&self, at: usize, to: &mut [u8]) {
-        let mut chunks = to.chunks_exact_mut(8);
-        let mut from = at;
-        for chunk in &mut chunks {
-            chunk.copy_from_slice(&self.load(from, Ordering::Relaxed).to_ne_bytes());
-            from += 8;
+    /// The words from `at` on, a multiple of 8, as many as are in here of `n`.
+    fn words(&self, at: usize, n: usize) -> &[AtomicU64] {
+        let there = self.len.saturating_sub(at) / 8;
+        if !at.is_multiple_of(8) || at > self.len {
+            return &[];
         }
-        let rest = chunks.into_remainder();
-        let word = self.load(from, Ordering::Relaxed).to_ne_bytes();
-        for (to, byte) in rest.iter_mut().zip(word) {
-            *to = byte;
+        // SAFETY: By the invariants mapped and aligned, and nobody writes them but atomically.
+        unsafe {
+            let start = self.start.as_ptr().byte_add(at).cast::<AtomicU64>();
+            slice::from_raw_parts(start, n.min(there))
         }
     }
 
-    /// # Safety
-    ///
-    /// Nobody may write these bytes as long as the result is used.
-    unsafe fn bytes(&self, range: Range<usize>) -> &[u8] {
-        if range.start > range.end || range.end > self.len {
-            return &[];
-        }
-        // SAFETY: By the invariants mapped; nobody writes them, as the caller promises.
-        unsafe {
-            let start = self.start.as_ptr().cast::<u8>().add(range.start);
-            slice::from_raw_parts(start, range.end - range.start)
+    /// Copies words, for others may write them meanwhile. `at` is a multiple of 8. What is not in here is 0.
+    fn copy(&self, at: usize, to: &mut [u8]) {
+        let words = self.words(at, to.len().div_ceil(8));
+        let chunks = to.chunks_mut(8);
+        let words = words.iter().map(|word| word.load(Ordering::Relaxed));
+        for (chunk, word) in chunks.zip(words.chain(std::iter::repeat(0))) {
+            let word = word.to_ne_bytes();
+            match chunk.first_chunk_mut::<8>() {
+                Some(whole) => *whole = word,
+                None => chunk.copy_from_slice(word.get(..chunk.len()).unwrap_or_default()),
+            }
         }
     }
 }
@@ -293,22 +291,6 @@ impl Mapping {
         }
     }
 
-    /// Lends bytes of the slot of `seq`.
-    ///
-    /// # Safety
-    ///
-    /// `seq` must be delivered and must be there, and the kernel must leave its slot alone until the loan is
-    /// dropped: the mode is no-overwrite, and the caller the only consumer, that has not consumed it.
-    pub(crate) unsafe fn lend(self: &Arc<Self>, seq: u64, range: Range<usize>) -> Loan {
-        let data = self.slot(seq).1;
-        let end = range.end.min(self.subbuf_size as usize);
-        // INVARIANT: As the caller promises.
-        Loan {
-            range: data + range.start.min(end)..data + end,
-            mapping: self.clone(),
-        }
-    }
-
     /// Says that all before `pos` is consumed, and what more was missing before that; `false`: it must be
     /// said in another way.
     pub(crate) fn consume(&self, pos: u64, missed: Before) -> bool {
@@ -335,24 +317,6 @@ const CLAIM_SHIFT: u32 = 16;
 fn claim_of(seq: u64) -> u64 {
     let tags = u64::MAX >> (CLAIM_SHIFT + 1);
     (seq % tags + 1) << 1
-}
-
-/// Bytes of a ring that nobody writes as long as this lives.
-///
-/// # Invariants
-///
-/// The kernel leaves the bytes in `range` of the mapping alone.
-#[derive(Debug)]
-pub(crate) struct Loan {
-    mapping: Arc<Mapping>,
-    range: Range<usize>,
-}
-
-impl Loan {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: By the invariants nobody writes them as long as `self` lives.
-        unsafe { self.mapping.area.bytes(self.range.clone()) }
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Reading a mapped buffer, sub-buffer by sub-buffer.
-#![allow(unsafe_code)] // For `Mapping::lend()`.
 
 use crate::error::{Error, Result};
 use crate::holes::{holes, runs};
@@ -32,6 +31,8 @@ pub(crate) struct Mapped {
     untold: Before,
     /// What was gone when it came, and is no gap of its.
     gone: Before,
+    /// What it has found missing since then.
+    found: Before,
     gap: Gap,
     /// End of the last sub-buffer, for gaps of raw channels.
     last_end: u64,
@@ -78,6 +79,7 @@ impl Mapped {
             missed: Before::default(),
             untold: Before::default(),
             gone: over(passed, known),
+            found: Before::default(),
             gap: Gap::default(),
             last_end: 0,
             consume_to: None,
@@ -113,6 +115,8 @@ impl Mapped {
             let replaced = self.map.generation_now() != self.map.generation;
             let delivered = self.map.delivered();
             if self.seq >= delivered {
+                // What was passed over last.
+                self.release(fd)?;
                 if (replaced || self.has_ended(delivered)) && self.map_again(fd)? {
                     continue;
                 }
@@ -129,6 +133,11 @@ impl Mapped {
                 Look::Passed => {
                     self.seq += 1;
                     self.skip = 0;
+                    // Where sub-buffers are overwritten nobody waits for that, and what is missing must
+                    // be told with it.
+                    if self.map.flags & FLAG_NO_OVERWRITE != 0 {
+                        self.consume_to = Some(self.seq.saturating_mul(self.map.subbuf_size));
+                    }
                 }
             }
         }
@@ -191,25 +200,20 @@ impl Mapped {
         let from = self.skip.min(whole as u64) as usize;
         let simple = newest == 0 && whole == len;
         held.cuts.clear();
-        if simple && self.alone && map.flags & FLAG_NO_OVERWRITE != 0 {
-            // SAFETY: Delivered and there, as was seen; nobody else consumes, and `release()` drops
-            // the loan before it says that it is consumed.
-            held.data = Data::Loan(unsafe { map.lend(seq, from..len) });
-        } else {
-            let mut copy = held.data.take_memory();
-            copy.resize(whole, 0);
-            map.copy(seq, &mut copy);
-            if !map.is_there(seq) {
-                return Ok(Look::Passed);
-            }
-            let kept = if simple {
-                from..len
-            } else {
-                let reserve = (map.subbuf_size - map.end_reserve) as usize..whole;
-                self.cut_out(&mut copy, len, newest, from, reserve, &mut held.cuts)
-            };
-            held.data = Data::Copy(copy, kept);
+        // All of it is written.
+        let Data(mut copy, _) = std::mem::take(&mut held.data);
+        copy.resize(whole, 0);
+        map.copy(seq, &mut copy);
+        if !map.is_there(seq) {
+            return Ok(Look::Passed);
         }
+        let kept = if simple {
+            from..len
+        } else {
+            let reserve = (map.subbuf_size - map.end_reserve) as usize..whole;
+            self.cut_out(&mut copy, len, newest, from, reserve, &mut held.cuts)
+        };
+        held.data = Data(copy, kept);
         if held.data.bytes().is_empty() {
             held.data = Data::default();
             self.pass_over(&desc);
@@ -263,9 +267,14 @@ impl Mapped {
             records: desc.first_record,
             bytes: desc.first_byte,
         };
+        // Also if the sub-buffer cannot be read: then the next one shows what is missing before it.
         let missed = over(std::mem::take(&mut self.gone), self.missed(before));
-        self.missed = Before::default();
         self.untold = over(self.passed, before);
+        self.passed = Before {
+            records: desc.first_record.wrapping_add(desc.records),
+            bytes: desc.first_byte.wrapping_add(desc.bytes),
+        };
+        self.missed = missed;
         held.cpu = self.map.cpu;
         held.seq = seq;
         held.begin = desc.begin;
@@ -281,21 +290,22 @@ impl Mapped {
         } else {
             held.gaps = self.raw_gaps(missed, desc);
         }
+        self.missed = Before::default();
+        self.found = sum(self.found, missed);
         self.last_end = desc.end;
-        self.passed = Before {
-            records: desc.first_record.wrapping_add(desc.records),
-            bytes: desc.first_byte.wrapping_add(desc.bytes),
-        };
         Ok(())
+    }
+
+    /// What was overwritten since it came, whether it has come to that or not; `None`: it consumes, and the
+    /// kernel knows.
+    pub(crate) fn overwritten(&self) -> Option<Before> {
+        let behind = || over(self.gone, self.missed(oldest(&self.map, self.seq)));
+        (!self.alone).then(|| sum(self.found, behind()))
     }
 
     /// What is missing between what was passed and what comes after so much.
     fn missed(&self, before: Before) -> Before {
-        let more = over(self.passed, before);
-        Before {
-            records: self.missed.records.saturating_add(more.records),
-            bytes: self.missed.bytes.saturating_add(more.bytes),
-        }
+        sum(self.missed, over(self.passed, before))
     }
 
     fn raw_gaps(&self, missed: Before, desc: &Subbuf) -> Gaps {
@@ -311,7 +321,7 @@ impl Mapped {
         [lost, None]
     }
 
-    /// What was held is consumed: `held` has no loan any more.
+    /// What was held is consumed.
     pub(crate) fn release(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
         let Some(pos) = self.consume_to.take() else {
             return Ok(());
@@ -344,6 +354,13 @@ fn oldest(map: &Mapping, from: u64) -> Before {
         }
     }
     Before::default()
+}
+
+fn sum(a: Before, b: Before) -> Before {
+    Before {
+        records: a.records.saturating_add(b.records),
+        bytes: a.bytes.saturating_add(b.bytes),
+    }
 }
 
 /// What lies between; nothing if there is nothing.

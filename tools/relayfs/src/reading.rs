@@ -3,13 +3,12 @@
 //! Reading a file with `read(2)`: a buffer, or a whole channel.
 
 use crate::error::{Error, Result};
-use crate::item::{Before, Cause, Gap, Lost};
+use crate::item::{Before, Cause, Gap, Gaps, Lost};
 use crate::packet;
 use crate::source::{Data, Held};
-use crate::uapi::{Count, Packet};
+use crate::uapi::{Count, Info, Packet, CPU_ALL, FLAG_GLOBAL};
 use rustix::fd::BorrowedFd;
 use rustix::io::{read, Errno};
-use std::collections::HashMap;
 
 /// The shortest memory to read to.
 const LEAST: usize = 64 << 10;
@@ -19,31 +18,38 @@ const LEAST: usize = 64 << 10;
 pub(crate) struct Reading {
     cpu: u32,
     records: bool,
+    /// Its packets are made of those of all buffers, and have numbers of their own.
+    whole: bool,
     /// What was read, and how far it was given out.
     bytes: Vec<u8>,
     at: usize,
     /// Bytes read before those.
     before: u64,
     seq: u64,
-    gaps: HashMap<u32, Gap>,
+    gap: Gap,
+    /// What was overwritten, and, of packets of all buffers, refused, as far as gaps tell it.
     lost: Count,
+    refused: u64,
     ended: bool,
 }
 
 impl Reading {
-    /// Of a file of CPU `cpu`, with so large sub-buffers.
-    /// `lost`: what was overwritten before, and is no gap of this reader's.
-    pub(crate) fn new(cpu: u32, records: bool, subbuf_size: u64, lost: Count) -> Self {
-        let size = usize::try_from(subbuf_size).unwrap_or(LEAST).max(LEAST);
+    /// Of a file that is like this. What was overwritten before is no gap of this reader's.
+    pub(crate) fn new(info: &Info) -> Self {
+        let size = usize::try_from(info.subbuf_size)
+            .unwrap_or(LEAST)
+            .max(LEAST);
         Self {
-            cpu,
-            records,
+            cpu: info.cpu,
+            records: info.is_records(),
+            whole: info.cpu == CPU_ALL && info.flags & FLAG_GLOBAL == 0,
             bytes: Vec::with_capacity(size),
             at: 0,
             before: 0,
             seq: 0,
-            gaps: HashMap::new(),
-            lost,
+            gap: Gap::default(),
+            lost: info.overwritten,
+            refused: info.refused().records,
             ended: false,
         }
     }
@@ -99,16 +105,18 @@ impl Reading {
             });
         }
         let len = copy.len();
-        held.data = Data::Copy(copy, 0..len);
+        held.data = Data(copy, 0..len);
         Ok(true)
     }
 
     fn describe(&mut self, fd: BorrowedFd<'_>, head: &Packet, held: &mut Held) {
-        // The file of a whole channel has one sequence for all.
-        let cpu = self.cpu;
-        let mut gap = self.gaps.remove(&cpu).unwrap_or_default();
-        held.gaps = gap.before(head, || self.missed(fd));
-        self.gaps.insert(cpu, gap);
+        let mut gap = std::mem::take(&mut self.gap);
+        held.gaps = if self.whole {
+            self.gaps_of_all(fd, gap.before(head, Before::default))
+        } else {
+            gap.before(head, || self.missed(fd))
+        };
+        self.gap = gap;
         held.cpu = head.cpu_id;
         held.seq = head.packet_seq_num;
         held.begin = head.timestamp_begin;
@@ -119,11 +127,43 @@ impl Reading {
     /// What was overwritten since this was asked last. Nothing where one cannot ask.
     fn missed(&mut self, fd: BorrowedFd<'_>) -> Before {
         let now = crate::ioctl::lost(fd).unwrap_or(self.lost);
-        let before = std::mem::replace(&mut self.lost, now);
+        let more = now.less(self.lost);
+        // A look in the wrong moment may find more than the next one.
+        self.lost.records = self.lost.records.max(now.records);
+        self.lost.bytes = self.lost.bytes.max(now.bytes);
         Before {
-            records: now.records.saturating_sub(before.records),
-            bytes: now.bytes.saturating_sub(before.bytes),
+            records: more.records,
+            bytes: more.bytes,
         }
+    }
+
+    /// Of packets of all buffers: they tell of all that was lost together, also of what was before this
+    /// reader came. The kernel knows how much of it was overwritten, and refused, but not where.
+    fn gaps_of_all(&mut self, fd: BorrowedFd<'_>, [packets, told]: Gaps) -> Gaps {
+        let Some(told) = told else {
+            return [packets, None];
+        };
+        let now = crate::ioctl::lost(fd).unwrap_or(self.lost);
+        let refused = crate::ioctl::info(fd).map_or(self.refused, |info| info.refused().records);
+        // What is not told yet is told with a later packet.
+        let overwritten = now.less(self.lost).records.min(told.records);
+        let refused = refused
+            .saturating_sub(self.refused)
+            .min(told.records - overwritten);
+        self.lost.records += overwritten;
+        self.refused += refused;
+        let gap = |cause, records| {
+            (records != 0).then_some(Lost {
+                cpu: CPU_ALL,
+                records,
+                cause,
+                ..told
+            })
+        };
+        [
+            gap(Cause::Overwritten, overwritten).or(packets),
+            gap(Cause::Refused, refused),
+        ]
     }
 
     /// Reads more; `false`: there is nothing now, or never again.

@@ -4,43 +4,25 @@
 
 use crate::error::Result;
 use crate::item::{Gaps, Item, Lost, Record, Run};
-use crate::map::Loan;
 use crate::packet::Events;
 use crate::uapi::Packet;
 use std::ops::Range;
 
-/// The bytes of a piece.
-#[derive(Debug)]
-pub(crate) enum Data {
-    /// In the ring itself.
-    Loan(Loan),
-    /// A copy: this part of it.
-    Copy(Vec<u8>, Range<usize>),
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self::Copy(Vec::new(), 0..0)
-    }
-}
+/// The bytes of a piece: this part of a copy.
+#[derive(Debug, Default)]
+pub(crate) struct Data(pub(crate) Vec<u8>, pub(crate) Range<usize>);
 
 impl Data {
     /// An empty copy; what memory there is can be used again.
     pub(crate) fn take_memory(&mut self) -> Vec<u8> {
-        match std::mem::take(self) {
-            Self::Copy(mut bytes, _) => {
-                bytes.clear();
-                bytes
-            }
-            Self::Loan(_) => Vec::new(),
-        }
+        let Self(mut bytes, _) = std::mem::take(self);
+        bytes.clear();
+        bytes
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Loan(loan) => loan.bytes(),
-            Self::Copy(bytes, range) => bytes.get(range.clone()).unwrap_or_default(),
-        }
+        let Self(bytes, range) = self;
+        bytes.get(range.clone()).unwrap_or_default()
     }
 }
 
@@ -58,15 +40,6 @@ pub(crate) struct Held {
     pub(crate) data: Data,
     /// Where bytes that were not next to one another follow each other: ends of runs, but the last.
     pub(crate) cuts: Vec<usize>,
-}
-
-impl Held {
-    /// Gives up a loan from the ring.
-    pub(crate) fn drop_loan(&mut self) {
-        if matches!(self.data, Data::Loan(_)) {
-            self.data = Data::default();
-        }
-    }
 }
 
 /// Where pieces come from, one after the other.

@@ -139,7 +139,7 @@ impl Stream {
             end: head.timestamp_end,
             gaps: self.gap.before(&head, Default::default),
             head: Some(head),
-            data: Data::Copy(bytes, 0..len),
+            data: Data(bytes, 0..len),
             cuts: Vec::new(),
         };
         Ok(true)

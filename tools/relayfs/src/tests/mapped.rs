@@ -115,6 +115,19 @@ fn what_is_held_is_not_consumed() {
 }
 
 #[test]
+fn what_is_held_stays_what_it_is() {
+    let mut ring = Ring::new(SHAPE, 0);
+    let mut buffer = ring.reader(Options::exclusive());
+    ring.write(&full(&SHAPE, 0));
+    let subbuf = buffer.next_subbuf().unwrap().unwrap();
+    // As if the channel had been reset.
+    for seq in 1..9 {
+        ring.write(&full(&SHAPE, seq));
+    }
+    assert_eq!(number(subbuf.bytes()), 0);
+}
+
+#[test]
 fn overwritten_sub_buffers_are_not_torn_and_counted() {
     const N: u64 = if cfg!(debug_assertions) {
         100_000
@@ -260,6 +273,53 @@ fn a_skipped_sub_buffer_is_no_gap() {
     let numbers: Vec<_> = bytes.chunks(512).map(number).collect();
     assert_eq!((numbers, lost), (vec![0, 2], vec![]));
     assert_eq!(ring.consumed(), 3);
+}
+
+#[test]
+fn what_was_passed_over_is_consumed() {
+    let mut ring = Ring::new(SHAPE, 0);
+    let mut buffer = ring.reader(Options::exclusive());
+    // Skipped, and with nothing in it.
+    for _ in 0..2 {
+        ring.skip();
+        ring.write(&Piece::default());
+    }
+    assert!(!ring.has_room());
+    assert!(buffer.next_subbuf().unwrap().is_none());
+    assert_eq!((ring.consumed(), ring.told()), (4, 0));
+    // Where nobody waits for room it is told with what is missing.
+    let shape = Shape { flags: 0, ..SHAPE };
+    let mut ring = Ring::new(shape, 0);
+    let mut buffer = ring.reader(Options::exclusive());
+    for seq in 0..2 {
+        ring.write(&full(&shape, seq));
+    }
+    (0..4).for_each(|_| ring.skip());
+    assert!(buffer.next_subbuf().unwrap().is_none());
+    assert_eq!((ring.consumed(), ring.told()), (0, 0));
+    ring.write(&full(&shape, 6));
+    assert_eq!(drain(&mut buffer).1[0].records, 16);
+    assert_eq!((ring.consumed(), ring.told()), (7, 16));
+}
+
+#[test]
+fn an_observer_knows_what_is_missing_behind_what_it_read() {
+    let shape = Shape { flags: 0, ..SHAPE };
+    let mut ring = Ring::new(shape, 0);
+    for seq in 0..6 {
+        ring.write(&full(&shape, seq));
+    }
+    let mut observer = ring.reader(Options::observer());
+    let missing = |observer: &Buffer| observer.overwritten().unwrap().records;
+    assert_eq!(missing(&observer), 0);
+    ring.write(&full(&shape, 6));
+    assert_eq!(missing(&observer), 8);
+    assert_eq!(drain(&mut observer).1[0].records, 8);
+    assert_eq!(missing(&observer), 8);
+    for seq in 7..13 {
+        ring.write(&full(&shape, seq));
+    }
+    assert_eq!(missing(&observer), 24);
 }
 
 #[test]
@@ -426,4 +486,26 @@ fn a_bad_packet_is_an_error_and_the_next_one_is_read() {
     ring.write(&of(&good));
     assert!(buffer.next_subbuf().is_err());
     assert_eq!(drain(&mut buffer).0, good);
+}
+
+#[test]
+fn what_is_missing_before_a_bad_packet_is_told_once() {
+    let shape = Shape {
+        flags: FLAG_RECORDS,
+        ..SHAPE
+    };
+    let mut ring = Ring::new(shape, 0);
+    let mut buffer = ring.reader(Options::exclusive());
+    let good = |seq| packet(3, seq, 0, &[(10 * seq, 1, b"one")]);
+    ring.write(&of(&good(0)));
+    drain(&mut buffer);
+    // Two are overwritten, then one is bad.
+    for seq in 1..7 {
+        let bytes = if seq == 3 { vec![1; 80] } else { good(seq) };
+        ring.write(&of(&bytes));
+    }
+    assert!(buffer.next_subbuf().is_err());
+    let (_, lost) = drain(&mut buffer);
+    assert_eq!((lost.len(), lost[0].records, lost[0].packets), (1, 2, 3));
+    assert_eq!((ring.told(), ring.consumed()), (2, 7));
 }
