@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("follow CHANNEL")?;
     let channel = Channel::open(name)?;
     let buffers = channel.buffers(Options::shared())?;
-    let mut merge = Merge::new(buffers, Watermark::default())?;
+    let mut merge = Merge::new(buffers, Watermark::default());
     let mut out = stdout().lock();
     while !merge.is_ended() {
         while let Some(item) = merge.next_item()? {

@@ -14,7 +14,7 @@
 //!
 //! let channel = Channel::open("systrace")?;
 //! let metadata = channel.metadata()?.expect("a channel of records");
-//! let mut merge = Merge::new(channel.buffers(Options::observer())?, Watermark::default())?;
+//! let mut merge = Merge::new(channel.buffers(Options::observer())?, Watermark::default());
 //! while let Some(item) = merge.next_item()? {
 //!     match item {
 //!         Item::Record(record) => println!("{}", record.id),

@@ -13,6 +13,8 @@ use crate::source::{Found, Source, Walk};
 use crate::trace::Stream;
 use crate::wait::Poller;
 use rustix::time::{clock_gettime, ClockId};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 /// Up to which time a buffer in which there is nothing now brings nothing more.
@@ -95,18 +97,18 @@ impl<S: Source> Input<S> {
 
     /// Whether it may still bring something older than `time`. Asks the kernel if need be.
     fn may_be_older(&mut self, time: u64, watermark: Watermark) -> Result<bool> {
+        self.fill()?;
         if self.next.is_some() || self.clear > time {
             return Ok(false);
         }
         let clear = match watermark {
-            Watermark::None => u64::MAX,
+            Watermark::None => return Ok(false),
             Watermark::Slack(slack) => {
                 now().saturating_sub(u64::try_from(slack.as_nanos()).unwrap_or(u64::MAX))
             }
             Watermark::Flush { every } => {
                 if self.flushed.is_some_and(|at| at.elapsed() < every) {
-                    self.fill()?;
-                    return Ok(self.next.is_none());
+                    return Ok(true);
                 }
                 self.flushed = Some(Instant::now());
                 // A channel without times has no order either.
@@ -117,12 +119,9 @@ impl<S: Source> Input<S> {
         if self.next.is_some() {
             return Ok(false);
         }
-        if watermark != Watermark::None {
-            // Nothing that was there at that time is left.
-            self.clear = self.clear.max(clear);
-            return Ok(self.clear <= time);
-        }
-        Ok(false)
+        // Nothing that was there at that time is left.
+        self.clear = self.clear.max(clear);
+        Ok(self.clear <= time)
     }
 }
 
@@ -137,79 +136,107 @@ fn now() -> u64 {
 /// The order of several inputs.
 pub(crate) struct Order<S> {
     inputs: Vec<Input<S>>,
+    /// Those that have something at hand, by its time, the oldest on top.
+    ready: Turns,
+    /// The others, by when they may bring something.
+    idle: Turns,
     watermark: Watermark,
     /// Time of the last item that was given out.
     last: u64,
     pub(crate) late: u64,
 }
 
+/// Inputs, by a time.
+type Turns = BinaryHeap<Reverse<(u64, usize)>>;
+
 impl<S: Source> Order<S> {
     pub(crate) fn new(sources: impl IntoIterator<Item = S>, watermark: Watermark) -> Self {
-        Self {
-            inputs: sources.into_iter().map(Input::new).collect(),
+        let mut order = Self {
+            inputs: Vec::new(),
+            ready: Turns::new(),
+            idle: Turns::new(),
             watermark,
             last: 0,
             late: 0,
+        };
+        for source in sources {
+            order.add(source);
+        }
+        order
+    }
+
+    pub(crate) fn add(&mut self, source: S) {
+        self.inputs.push(Input::new(source));
+        self.enter(self.inputs.len() - 1);
+    }
+
+    /// Has the input at `at` wait for its turn, or for something to come.
+    fn enter(&mut self, at: usize) {
+        if let Some(input) = self.inputs.get(at) {
+            match &input.next {
+                Some((time, _)) => self.ready.push(Reverse((*time, at))),
+                None => self.idle.push(Reverse((input.clear, at))),
+            }
         }
     }
 
     pub(crate) fn next_item(&mut self) -> Result<Option<Item<'_>>> {
-        let Some(at) = self.choose()? else {
+        if !self.choose()? {
+            return Ok(None);
+        }
+        let Some(Reverse((time, at))) = self.ready.pop() else {
             return Ok(None);
         };
-        let Some(input) = self.inputs.get_mut(at) else {
-            return Ok(None);
-        };
-        let Some((time, found)) = input.next.take() else {
-            return Ok(None);
-        };
+        let next = self.inputs.get_mut(at).and_then(|input| input.next.take());
+        self.enter(at);
         if time < self.last {
             self.late += 1;
         }
         self.last = self.last.max(time);
-        Ok(Some(found.item(input.source.held())))
+        let input = self.inputs.get(at);
+        Ok(input
+            .zip(next)
+            .map(|(input, (_, found))| found.item(input.source.held())))
     }
 
-    /// Which input has the next item.
-    fn choose(&mut self) -> Result<Option<usize>> {
-        for input in &mut self.inputs {
-            // Of one that is known to have nothing that could be next, the kernel is not asked again.
-            if input.next.is_none() && input.clear <= self.last {
-                input.fill()?;
-            }
-        }
+    /// Whether the next item is on top of `ready`.
+    fn choose(&mut self) -> Result<bool> {
         loop {
-            let Some((time, at)) = self.oldest() else {
-                return self.try_all();
+            let Some(&top) = self.ready.peek() else {
+                // Whatever comes may be the next.
+                self.ask(u64::MAX, Watermark::None)?;
+                if self.ready.is_empty() {
+                    return Ok(false);
+                }
+                continue;
             };
-            let watermark = self.watermark;
-            let mut waits = false;
-            for input in &mut self.inputs {
-                waits |= input.may_be_older(time, watermark)?;
-            }
+            let Reverse((time, _)) = top;
+            let waits = self.ask(time, self.watermark)?;
             // What came meanwhile may be older.
-            if self.oldest() == Some((time, at)) {
-                return Ok((!waits).then_some(at));
+            if self.ready.peek() == Some(&top) {
+                return Ok(!waits);
             }
         }
     }
 
-    /// Nothing is at hand: looks at all that may have something.
-    fn try_all(&mut self) -> Result<Option<usize>> {
-        for input in &mut self.inputs {
-            input.fill()?;
+    /// Looks at the idle inputs that may bring something older than `time`. Whether one still may.
+    fn ask(&mut self, time: u64, watermark: Watermark) -> Result<bool> {
+        let mut asked = Vec::new();
+        let mut waits = Ok(false);
+        while let (Ok(any), Some(&Reverse((clear, at)))) = (&waits, self.idle.peek()) {
+            let Some(input) = self.inputs.get_mut(at).filter(|_| clear <= time) else {
+                break;
+            };
+            let may = input.may_be_older(time, watermark);
+            self.idle.pop();
+            asked.push(at);
+            waits = may.map(|may| *any || may);
         }
-        match self.oldest() {
-            None => Ok(None),
-            Some(_) => self.choose(),
+        // Each of them once.
+        for at in asked {
+            self.enter(at);
         }
-    }
-
-    fn oldest(&self) -> Option<(u64, usize)> {
-        let inputs = self.inputs.iter().enumerate();
-        inputs
-            .filter_map(|(at, input)| Some((input.next.as_ref()?.0, at)))
-            .min()
+        waits
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -225,7 +252,7 @@ impl<S: Source> Order<S> {
 /// use relayfs::{Channel, Item, Merge, Options, Watermark};
 ///
 /// let channel = Channel::open("net/rx")?;
-/// let mut merge = Merge::new(channel.buffers(Options::observer())?, Watermark::default())?;
+/// let mut merge = Merge::new(channel.buffers(Options::observer())?, Watermark::default());
 /// while !merge.is_ended() {
 ///     while let Some(item) = merge.next_item()? {
 ///         if let Item::Record(event) = item {
@@ -238,17 +265,23 @@ impl<S: Source> Order<S> {
 /// ```
 pub struct Merge {
     order: Order<Buffer>,
-    poller: Poller,
+    /// Made for the first wait.
+    poller: Option<Poller>,
 }
 
 impl Merge {
     /// Of these buffers.
-    pub fn new(buffers: Vec<Buffer>, watermark: Watermark) -> Result<Self> {
-        let poller = Poller::new(&buffers)?;
-        Ok(Self {
+    pub fn new(buffers: Vec<Buffer>, watermark: Watermark) -> Self {
+        Self {
             order: Order::new(buffers, watermark),
-            poller,
-        })
+            poller: None,
+        }
+    }
+
+    /// Adds a buffer, such as that of a CPU that has come up.
+    pub fn add(&mut self, buffer: Buffer) {
+        self.order.add(buffer);
+        self.poller = None;
     }
 
     /// The next item. `None`: there is none now, or one that is younger than what may still come.
@@ -260,14 +293,18 @@ impl Merge {
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<bool> {
         // What is at hand waits for a time, not for a buffer.
         let most = match self.order.watermark {
-            _ if self.order.oldest().is_none() => None,
+            _ if self.order.ready.is_empty() => None,
             Watermark::Flush { every } => Some(every),
             Watermark::Slack(slack) => Some(slack),
             Watermark::None => None,
         };
-        let buffers = self.order.inputs.iter().map(|input| &input.source);
+        let buffers = || self.order.inputs.iter().map(|input| &input.source);
         let time = [timeout, most].into_iter().flatten().min();
-        let came = self.poller.wait_for(buffers, time)?;
+        let poller = match self.poller.take() {
+            Some(poller) => poller,
+            None => Poller::of(buffers())?,
+        };
+        let came = self.poller.insert(poller).wait_for(buffers(), time)?;
         Ok(came || (most.is_some() && time == most))
     }
 

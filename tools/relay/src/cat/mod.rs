@@ -187,7 +187,7 @@ impl Reader<'_> {
         let mut show = Show::new(self.args, self.info, printer, &buffers)?;
         let until = self.channel.flush().map_err(|error| self.fail(error))?;
         show.begin(until)?;
-        let mut merge = Merge::new(buffers, self.watermark())?;
+        let mut merge = Merge::new(buffers, self.watermark());
         let mut flushed = Flushed::new();
         let mut empty = 0;
         loop {

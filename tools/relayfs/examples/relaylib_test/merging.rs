@@ -46,7 +46,7 @@ fn in_order() {
     let (written, read, refused) = thread::scope(|scope| {
         let done = &done;
         let reader = scope.spawn(move || {
-            let mut merge = Merge::new(buffers, Watermark::default()).unwrap();
+            let mut merge = Merge::new(buffers, Watermark::default());
             let (mut read, mut refused, mut last) = (0, 0, 0);
             loop {
                 let end = done.load(Ordering::Acquire);
@@ -90,7 +90,7 @@ fn idle_cpus() {
     let client = Client::open("lib-idle", attributes(RECORDS));
     let channel = Channel::open(&client.name).unwrap();
     let buffers = channel.buffers(Options::observer()).unwrap();
-    let mut merge = Merge::new(buffers, Watermark::default()).unwrap();
+    let mut merge = Merge::new(buffers, Watermark::default());
     let cpu = cpus() - 1;
     for round in 0..3 {
         client.write(Pattern {

@@ -35,7 +35,7 @@ fn systrace() {
     let channel = Channel::open("systrace").unwrap();
     let metadata = channel.metadata().unwrap().unwrap();
     let buffers = channel.buffers(Options::observer()).unwrap();
-    let mut merge = Merge::new(buffers, Watermark::default()).unwrap();
+    let mut merge = Merge::new(buffers, Watermark::default());
     let (mut events, mut last) = (0, 0);
     while events < 1000 {
         // System calls.

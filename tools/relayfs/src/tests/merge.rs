@@ -209,6 +209,46 @@ fn slack_holds_back_what_is_young() {
 }
 
 #[test]
+fn one_that_comes_later_is_merged() {
+    let mut setup = Setup::new(1, OFTEN);
+    setup.add(0, 0, &[1, 5], true);
+    setup.time(10);
+    assert_eq!(setup.take(), [1, 5]);
+    let state = Rc::<RefCell<State>>::default();
+    setup.states.push(state.clone());
+    setup.order.add(Fake {
+        state,
+        held: Held::default(),
+        gap: Gap::default(),
+    });
+    setup.time(10);
+    setup.add(0, 1, &[6, 8], true);
+    setup.add(1, 0, &[7], true);
+    assert_eq!(setup.take(), [6, 7, 8]);
+}
+
+#[test]
+fn many_are_in_order_whatever_they_have() {
+    let mut setup = Setup::new(64, OFTEN);
+    let mut wanted = Vec::new();
+    for at in 0..64u64 {
+        for seq in 0..at % 5 {
+            let times: Vec<u64> = (0..1 + (at * 7 + seq) % 4)
+                .map(|n| 1000 * seq + (at * 37 + n * 101) % 1000)
+                .collect();
+            let mut times = times;
+            times.sort_unstable();
+            wanted.extend(&times);
+            setup.add(at as usize, seq, &times, seq <= at % 3);
+        }
+    }
+    wanted.sort_unstable();
+    setup.time(1 << 20);
+    assert_eq!(setup.take(), wanted);
+    assert_eq!(setup.order.late, 0);
+}
+
+#[test]
 fn the_end_of_all_is_the_end() {
     let mut setup = Setup::new(2, OFTEN);
     setup.add(0, 0, &[5], true);
