@@ -12,7 +12,7 @@ use std::fmt::Write;
 pub(crate) struct Losses {
     /// Records by CPU and cause. What is not there is 0.
     records: BTreeMap<(u32, &'static str), u64>,
-    /// Packets with records that nobody counted.
+    /// Packets with records that nobody counted, of a recording.
     packets: BTreeMap<u32, u64>,
     /// Records by CPU that the stream says were refused.
     gaps: BTreeMap<u32, u64>,
@@ -30,6 +30,40 @@ impl Losses {
         if lost.records == 0 && lost.packets != 0 {
             *self.packets.entry(lost.cpu).or_default() += lost.packets;
         }
+    }
+
+    /// Counts what the kernel says was overwritten before a reader came to it: what is behind the last
+    /// sub-buffer that was read is in no gap, and with several gaps at once their number is in one.
+    pub(crate) fn overwritten(&mut self, cpu: u32, records: u64) {
+        self.packets.remove(&cpu);
+        if records != 0 {
+            let sum = self
+                .records
+                .entry((cpu, Cause::Overwritten.name()))
+                .or_default();
+            *sum = records.max(*sum);
+        }
+    }
+
+    /// Counts what CPUs refused that have no buffer, of all that the channel and its buffers refused between
+    /// two looks.
+    pub(crate) fn without_buffer<'a>(
+        &mut self,
+        before: &Info,
+        after: &Info,
+        buffers: impl Iterator<Item = (&'a Info, &'a Info)>,
+    ) {
+        let of = |info: &Info| {
+            let place = REFUSED.iter().position(|name| *name == "no_buffer");
+            place
+                .and_then(|at| info.lost.get(at))
+                .map_or(0, |lost| lost.records)
+        };
+        let counted: u64 = buffers
+            .map(|(before, after)| of(after).saturating_sub(of(before)))
+            .sum();
+        let all = of(after).saturating_sub(of(before));
+        self.add(CPU_ALL, "no_buffer", all.saturating_sub(counted));
     }
 
     /// Counts what the buffer of `cpu` refused between two looks at its counters.
@@ -57,11 +91,6 @@ impl Losses {
         for (cpu, records) in std::mem::take(&mut self.gaps) {
             self.add(cpu, Cause::Refused.name(), records);
         }
-    }
-
-    /// Counts what was overwritten before it was read, where the stream does not tell.
-    pub(crate) fn overwritten(&mut self, cpu: u32, records: u64) {
-        self.add(cpu, Cause::Overwritten.name(), records);
     }
 
     fn add(&mut self, cpu: u32, cause: &'static str, records: u64) {
@@ -277,6 +306,32 @@ mod tests {
         losses.gap(&lost(Cause::Overwritten, 0, 2));
         let text = losses.describe(1, &info(0, 0)).unwrap();
         assert!(text.contains("cpu1 all of 2 packets"), "{text}");
+        // The kernel knows how many they are, and what is in no gap.
+        losses.overwritten(1, 9);
+        losses.overwritten(2, 0);
+        let text = losses.describe(1, &info(0, 0)).unwrap();
+        assert!(
+            text.starts_with("lost 9 (90.00 %): cpu1 overwritten 9."),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn cpus_without_a_buffer_are_counted() {
+        let of = |records: u64| {
+            let mut info = Info::default();
+            info.lost[5].records = records;
+            info
+        };
+        let mut losses = Losses::default();
+        // Of 7 a CPU with a buffer has refused 3.
+        losses.without_buffer(&of(2), &of(9), [(&of(1), &of(4))].into_iter());
+        assert_eq!(
+            losses.of_cpu(CPU_ALL).collect::<Vec<_>>(),
+            [("no_buffer", 4)]
+        );
+        losses.without_buffer(&of(9), &of(9), [(&of(0), &of(4))].into_iter());
+        assert_eq!(losses.total(), 4);
     }
 
     #[test]

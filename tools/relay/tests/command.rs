@@ -275,6 +275,38 @@ fn other_forms_of_a_trace() {
 }
 
 #[test]
+fn a_trace_is_shown_of_some_cpus() {
+    let dir = trace("cpus");
+    let output = relay(&["cat", dir.path(), "--cpu", "1", "--fail-on-loss"]);
+    let shown = text(&output.stdout);
+    assert_eq!(shown.lines().count(), 2);
+    assert!(
+        shown.lines().all(|line| line.contains(" cpu1 say ")),
+        "{shown}"
+    );
+    // The other one lost something.
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn bytes_of_a_trace_are_its_packets() {
+    let dir = trace("bytes");
+    let [first, second] = ["cpu0", "cpu1"].map(|name| fs::read(dir.0.join(name)).unwrap());
+    let raw = |args: &[&str]| {
+        let args = [&["cat", dir.path(), "-o", "raw"], args].concat();
+        relay(&args)
+    };
+    assert_eq!(raw(&["--cpu", "1"]).stdout, second);
+    let all = raw(&["--fail-on-loss"]);
+    assert_eq!(all.stdout, [first, second].concat());
+    assert_eq!(all.status.code(), Some(3));
+    assert_eq!(raw(&["-n", "1"]).status.code(), Some(1));
+}
+
+#[test]
 fn loss_is_a_status_if_asked_for() {
     let dir = trace("loss");
     assert_eq!(

@@ -2,43 +2,44 @@
 
 //! `relay cat -o raw`: bytes as they are.
 
-use super::show::{begin_now, infos, say};
+use super::show::say;
 use super::{ended, Reader, LOOK};
 use crate::end::End;
 use crate::totals::Losses;
-use anyhow::{bail, Result};
-use relayfs::uapi::{Info, CPU_ALL};
+use anyhow::Result;
+use relayfs::uapi::Count;
 use relayfs::{Buffer, Item, Poller};
 use std::io::Write;
+use std::thread;
 
 pub(super) fn run(reader: &Reader<'_>) -> Result<End> {
     let args = reader.args;
-    if args.lines.is_some() {
-        bail!("-n counts records, and -o raw does not know them: leave one of them out");
-    }
-    let mut buffers = if args.cpu.is_none() && !args.no_merge {
-        let whole = reader.channel.whole(reader.options());
-        vec![whole.map_err(|error| reader.fail(error))?]
-    } else {
-        reader.buffers()?
-    };
-    let mut before: Vec<Info> = buffers.iter().map(|buffer| *buffer.opened()).collect();
-    let mut missed: Vec<u64> = before.iter().map(|info| info.overwritten.records).collect();
+    args.no_lines_of_bytes()?;
+    // In the whole channel's file the kernel has newcomers, too.
+    let whole = args.cpu.is_none() && !args.no_merge;
+    let (mut buffers, mut cpus) = reader.buffers_or(whole)?;
+    let mut counters = reader.counters(&buffers, Vec::new());
     let mut losses = Losses::default();
-    let until = reader.channel.flush().map_err(|error| reader.fail(error))?;
     let mut copy = Copy {
-        rest: before.iter().map(|info| info.unread.bytes).sum(),
-        until,
+        rest: counters.unread(),
+        until: reader.until()?,
         skip: args.new,
         records: 0,
     };
-    let poller = Poller::new(&buffers)?;
+    let mut poller = None;
     loop {
+        if let Some(cpus) = &mut cpus {
+            for buffer in reader.newcomers(cpus)? {
+                counters.add_read(&buffer);
+                buffers.push(buffer);
+                poller = None;
+            }
+        }
         let mut went_on = false;
         for buffer in &mut buffers {
             went_on |= copy.some(buffer, &mut losses, reader)?;
         }
-        if !reader.follow && (!went_on || copy.rest == 0) {
+        if !reader.follow && (!went_on || copy.is_done(reader)) {
             break;
         }
         if reader.signals.stop() || buffers.iter().all(Buffer::is_ended) {
@@ -48,40 +49,36 @@ pub(super) fn run(reader: &Reader<'_>) -> Result<End> {
             if copy.skip {
                 copy.skip = false;
                 losses = Losses::default();
-                before = begin_now(buffers.iter())?;
-                missed = self::missed(&buffers)?;
+                counters.restart(buffers.iter())?;
             }
-            poller.wait(&buffers, Some(LOOK))?;
+            wait(reader, &mut poller, &buffers)?;
         }
     }
-    let after = infos(buffers.iter())?;
-    if let ([info], [missed], [now]) = (&after[..], &missed[..], &self::missed(&buffers)?[..]) {
-        if info.cpu == CPU_ALL {
-            // Of packets of all CPUs the kernel knows what is missing.
-            losses = Losses::default();
-            losses.overwritten(info.cpu, now.saturating_sub(*missed));
-        }
-    }
-    for (before, after) in before.iter().zip(&after) {
-        losses.refused(after.cpu, before, after);
-    }
+    let produced = counters.end(reader.channel, buffers.iter(), &mut losses)?;
     let name = args.channel.to_string_lossy();
-    say(&name, &losses, copy.records, &reader.info, 0);
+    let is_records = reader.info.is_records();
+    let records = if is_records { copy.records } else { produced };
+    say(&name, &losses, records, &reader.info, 0);
     Ok(ended(args, &reader.signals, losses.any()))
 }
 
-/// How many records each reader of these buffers missed so far.
-fn missed(buffers: &[Buffer]) -> Result<Vec<u64>> {
-    let missed = buffers
-        .iter()
-        .map(|buffer| Ok(buffer.overwritten()?.records));
-    missed.collect()
+fn wait(reader: &Reader<'_>, poller: &mut Option<Poller>, buffers: &[Buffer]) -> Result<()> {
+    if reader.args.observe {
+        thread::sleep(LOOK / 10);
+        return Ok(());
+    }
+    let there = match poller.take() {
+        Some(there) => there,
+        None => Poller::new(buffers)?,
+    };
+    poller.insert(there).wait(buffers, Some(LOOK))?;
+    Ok(())
 }
 
 /// What was copied.
 struct Copy {
-    /// Bytes there were when the reader came, without headers.
-    rest: u64,
+    /// What there was when the reader came.
+    rest: Count,
     until: u64,
     skip: bool,
     records: u64,
@@ -103,9 +100,13 @@ impl Copy {
                 match item? {
                     Item::Lost(lost) => {
                         losses.gap(&lost);
+                        self.count(lost.records, lost.bytes as usize);
                     }
-                    Item::Record(record) => self.count(record.bytes.len()),
-                    Item::Run(run) => self.count(run.bytes.len()),
+                    Item::Record(record) => {
+                        self.records += 1;
+                        self.count(1, record.bytes.len());
+                    }
+                    Item::Run(run) => self.count(0, run.bytes.len()),
                 }
             }
             if !self.skip {
@@ -113,15 +114,24 @@ impl Copy {
                 out.flush()?;
             }
             went_on = true;
-            if reader.signals.stop() || (!reader.follow && (late || self.rest == 0)) {
+            if reader.signals.stop() || (!reader.follow && (late || self.is_done(reader))) {
                 break;
             }
         }
         Ok(went_on)
     }
 
-    fn count(&mut self, bytes: usize) {
-        self.records += 1;
-        self.rest = self.rest.saturating_sub(bytes as u64);
+    fn count(&mut self, records: u64, bytes: usize) {
+        let bytes = bytes as u64;
+        self.rest = self.rest.less(Count { records, bytes });
+    }
+
+    /// Whether all was copied that was there when the reader came.
+    fn is_done(&self, reader: &Reader<'_>) -> bool {
+        if reader.info.is_records() {
+            self.rest.records == 0
+        } else {
+            self.rest.bytes == 0
+        }
     }
 }

@@ -3,17 +3,21 @@
 //! `relay cat`.
 
 mod bytes;
+mod counters;
 mod print;
+mod recorded;
 mod show;
+mod sources;
 pub(crate) mod time;
 
 use crate::end::End;
 use crate::explain;
 use crate::signals::Signals;
-use anyhow::Result;
+use anyhow::{bail, Result};
+use counters::Counters;
 use print::{Output, Printer};
-use relayfs::uapi::{Count, Info, FLAG_RECORDS};
-use relayfs::{Buffer, Channel, Merge, Options, Trace, Watermark};
+use relayfs::uapi::{Info, CPU_ALL, CPU_NONE};
+use relayfs::{Buffer, Channel, Merge, Watermark};
 use show::Show;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -28,7 +32,10 @@ use time::{Time, Times};
 /// What is shown is consumed: nobody gets it again, and the writers have its room. That is what cat does
 /// with the channel's file, or with a tracer's trace_pipe, and a channel in no-overwrite mode stops when
 /// nobody consumes it. Nobody else may consume the channel meanwhile, so that what is shown is all there
-/// is. With --observe nothing is consumed, as with a tracer's trace, and everybody may look on at once.
+/// is. With --observe nothing is consumed, as with a tracer's trace, and everybody may look on at once; nor
+/// are sub-buffers ended before they are full, so that no room, and no history, is spent on who looks on.
+/// Then of a gap in a channel of records it is not known on which CPU it is, and bytes of a raw channel come
+/// CPU by CPU.
 ///
 /// Where records are missing a line says so, in its place: on standard error, or, with -o json, in the
 /// output. At the end the total is on standard error, with what helps. Data that nobody was interested in
@@ -56,7 +63,7 @@ pub(crate) struct Args {
     /// Consume nothing, and be in nobody's way
     #[arg(long)]
     observe: bool,
-    /// In which form
+    /// In which form; of a recording, raw is its packets, file by file
     #[arg(short, long, value_enum, value_name = "FORM", default_value_t)]
     output: Output,
     /// How times are shown in text; JSON has the ticks of the channel's clock and the time of day
@@ -65,6 +72,22 @@ pub(crate) struct Args {
     /// Exit with status 3 if anything is missing
     #[arg(long)]
     fail_on_loss: bool,
+}
+
+impl Args {
+    /// Whether what is of this CPU, or of all, is to be shown.
+    fn wants(&self, cpu: u32) -> bool {
+        let listed = |CpuList(cpus): &CpuList| cpus.contains(&cpu);
+        matches!(cpu, CPU_ALL | CPU_NONE) || self.cpu.as_ref().is_none_or(listed)
+    }
+
+    /// What was asked for cannot be had of bytes.
+    fn no_lines_of_bytes(&self) -> Result<()> {
+        if self.lines.is_some() {
+            bail!("-n counts records, and -o raw does not know them: leave one of them out");
+        }
+        Ok(())
+    }
 }
 
 /// Numbers of CPUs.
@@ -106,7 +129,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(crate) fn run(args: &Args) -> Result<End> {
     let signals = Signals::note()?;
     if args.channel.join("metadata").is_file() {
-        return recorded(args, &signals);
+        return recorded::run(args, &signals);
     }
     let channel = explain::open(&args.channel)?;
     let fail = |error| explain::error(error, &args.channel);
@@ -139,43 +162,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn options(&self) -> Options {
-        if self.args.observe {
-            Options::observer()
-        } else {
-            Options::exclusive()
-        }
-    }
-
     fn fail(&self, error: relayfs::Error) -> anyhow::Error {
         explain::error(error, &self.args.channel)
-    }
-
-    /// The buffers that are asked for.
-    fn buffers(&self) -> Result<Vec<Buffer>> {
-        let there = self.channel.cpus().map_err(|error| self.fail(error))?;
-        let cpus = match &self.args.cpu {
-            None => there,
-            Some(CpuList(cpus)) => {
-                if let Some(cpu) = cpus.iter().find(|cpu| !there.contains(cpu)) {
-                    anyhow::bail!(
-                        "{}: there is no buffer of CPU {cpu}; those there are: {there:?}",
-                        self.args.channel.display()
-                    );
-                }
-                cpus.clone()
-            }
-        };
-        cpus.into_iter()
-            .map(|cpu| self.channel.buffer(cpu, self.options()))
-            .collect::<Result<_, _>>()
-            .map_err(|error| self.fail(error))
     }
 
     /// In which order to take what comes.
     fn watermark(&self) -> Watermark {
         // All that is there now can be read.
-        if self.args.no_merge || !self.follow {
+        if self.args.no_merge || self.args.observe || !self.follow {
             Watermark::None
         } else {
             Watermark::default()
@@ -183,19 +177,30 @@ impl Reader<'_> {
     }
 
     fn show(&self, printer: Printer) -> Result<End> {
-        let buffers = self.buffers()?;
-        let mut show = Show::new(self.args, self.info, printer, &buffers)?;
-        let until = self.channel.flush().map_err(|error| self.fail(error))?;
-        show.begin(until)?;
+        let (mut buffers, mut cpus) = self.buffers()?;
+        let mut counted = Vec::new();
+        if self.reads_whole() {
+            let whole = self.channel.whole(self.options());
+            counted = buffers;
+            buffers = vec![whole.map_err(|error| self.fail(error))?];
+        }
+        let counters = self.counters(&buffers, counted);
+        let mut show = Show::new(self.args, self.info, printer, Some(counters))?;
+        show.begin(self.until()?)?;
         let mut merge = Merge::new(buffers, self.watermark());
         let mut flushed = Flushed::new();
-        let mut empty = 0;
-        loop {
-            if self.signals.stop() {
-                break;
+        let (mut shown, mut empty) = (0u64, 0);
+        while !self.signals.stop() {
+            // Also when there is always more.
+            if empty != 0 || shown % 1024 == 0 {
+                for buffer in self.newcomers(&mut cpus)? {
+                    if let Some(buffer) = show.add(buffer) {
+                        merge.add(buffer);
+                    }
+                }
             }
             if let Some(item) = merge.next_item()? {
-                empty = 0;
+                (shown, empty) = (shown + 1, 0);
                 if show.is_past(&item) {
                     if !self.follow {
                         break;
@@ -218,12 +223,21 @@ impl Reader<'_> {
             if caught_up && show.wants_restart() {
                 show.restart(merge.buffers())?;
             }
-            let time = if show.is_present() { LOOK / 10 } else { LOOK };
-            merge.wait(Some(time))?;
-            flushed.again(self.channel)?;
+            let soon = show.is_present() || self.args.observe;
+            self.wait(&mut merge, if soon { LOOK / 10 } else { LOOK })?;
+            if !self.args.observe {
+                flushed.again(self.channel)?;
+            }
         }
-        let lost = show.end(merge.buffers(), merge.late())?;
+        let read: Vec<_> = merge.buffers().collect();
+        let lost = show.end(Some((self.channel, read)), merge.late())?;
         Ok(ended(self.args, &self.signals, lost))
+    }
+
+    /// What the kernel counts of what is read, or of the buffers behind that.
+    fn counters(&self, read: &[Buffer], counted: Vec<Buffer>) -> Counters {
+        let all = self.args.cpu.is_none().then_some(self.info);
+        Counters::new(all, read, counted)
     }
 }
 
@@ -235,39 +249,6 @@ fn ended(args: &Args, signals: &Signals, lost: bool) -> End {
     } else {
         End::Complete
     }
-}
-
-/// Shows a recorded trace.
-fn recorded(args: &Args, signals: &Signals) -> Result<End> {
-    if args.follow || args.new || args.cpu.is_some() || args.output == Output::Raw {
-        anyhow::bail!(
-            "{}: a recording has no --follow, --new, --cpu or -o raw",
-            args.channel.display()
-        );
-    }
-    let trace = Trace::open(&args.channel)?;
-    let info = Info {
-        flags: FLAG_RECORDS,
-        unread: Count {
-            records: 0,
-            bytes: u64::MAX,
-        },
-        ..Info::default()
-    };
-    let metadata = trace.metadata().clone();
-    let times = Times::new(args.time, time::clock_of(&info, Some(&metadata)));
-    let name = args.channel.to_string_lossy().into_owned();
-    let printer = Printer::new(args.output, times, Some(metadata), name);
-    let mut show = Show::new(args, info, printer, &[])?;
-    let mut merge = trace.merge()?;
-    while let Some(item) = merge.next_item()? {
-        if signals.stop() {
-            break;
-        }
-        show.item(&item)?;
-    }
-    let lost = show.end(std::iter::empty(), merge.late())?;
-    Ok(ended(args, signals, lost))
 }
 
 /// Mappings show complete sub-buffers only, so those in which something waits are ended now and then.

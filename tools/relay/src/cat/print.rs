@@ -6,7 +6,7 @@ use super::time::Times;
 use crate::totals::cpu_name;
 use anyhow::Result;
 use relayfs::metadata::Value;
-use relayfs::uapi::CPU_NONE;
+use relayfs::uapi::{CPU_ALL, CPU_NONE};
 use relayfs::{Cause, Item, Lost, Metadata, Record, Run};
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::Serialize;
@@ -308,9 +308,9 @@ impl Printer {
     }
 }
 
-/// In JSON a global buffer has no number.
+/// In JSON a global buffer has no number, nor have all together.
 fn cpu_number(cpu: u32) -> Option<u32> {
-    (cpu != CPU_NONE).then_some(cpu)
+    (!matches!(cpu, CPU_NONE | CPU_ALL)).then_some(cpu)
 }
 
 /// Each line of a raw channel, with its CPU. What a terminal would obey is written as an escape.

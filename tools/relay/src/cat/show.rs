@@ -2,12 +2,13 @@
 
 //! From items to standard output, and what is said about them at the end.
 
+use super::counters::Counters;
 use super::print::{Entry, Line, Output, Printer};
 use super::Args;
 use crate::totals::Losses;
 use anyhow::Result;
-use relayfs::uapi::Info;
-use relayfs::{Buffer, Item};
+use relayfs::uapi::{Count, Info};
+use relayfs::{Buffer, Channel, Item};
 use std::collections::VecDeque;
 use std::io::Write;
 
@@ -18,8 +19,8 @@ const PIECE: usize = 32 << 10;
 struct Present {
     /// It is from before this time, by the channel's clock; 0: that has no times.
     until: u64,
-    /// Without times: it is so many bytes.
-    rest: u64,
+    /// Where that is not known: it is so much.
+    rest: Count,
     /// The last of it, if only so much is wanted.
     last: Option<usize>,
     kept: VecDeque<Entry>,
@@ -27,59 +28,76 @@ struct Present {
     records: usize,
 }
 
-pub(super) struct Show {
+impl Present {
+    /// Goes over an item.
+    fn pass(&mut self, item: &Item<'_>) {
+        let gone = match item {
+            Item::Record(record) => Count {
+                records: 1,
+                bytes: record.bytes.len() as u64,
+            },
+            Item::Run(run) => Count {
+                records: 0,
+                bytes: run.bytes.len() as u64,
+            },
+            Item::Lost(lost) => Count {
+                records: lost.records,
+                bytes: lost.bytes,
+            },
+        };
+        self.rest = self.rest.less(gone);
+    }
+}
+
+pub(super) struct Show<'a> {
+    args: &'a Args,
     printer: Printer,
-    output: Output,
     channel: String,
     out: Vec<u8>,
     present: Option<Present>,
     /// What was lost until now is not of interest.
     restart: bool,
-    new: bool,
     records: u64,
     bytes: u64,
     info: Info,
     losses: Losses,
-    before: Vec<Info>,
+    counters: Option<Counters>,
 }
 
-impl Show {
-    /// Of a channel that is as `info` says, and read from these buffers.
+impl<'a> Show<'a> {
+    /// Of a channel that is as `info` says. `None`: of a recording, where nothing is counted.
     pub(super) fn new(
-        args: &Args,
+        args: &'a Args,
         info: Info,
         printer: Printer,
-        buffers: &[Buffer],
+        counters: Option<Counters>,
     ) -> Result<Self> {
-        let before: Vec<Info> = buffers.iter().map(|buffer| *buffer.opened()).collect();
-        let rest = if before.is_empty() {
-            info.unread.bytes
-        } else {
-            before.iter().map(|info| info.unread.bytes).sum()
+        let all = Count {
+            records: u64::MAX,
+            bytes: u64::MAX,
         };
         let mut show = Self {
+            args,
             printer,
-            output: args.output,
             channel: args.channel.to_string_lossy().into_owned(),
             out: Vec::new(),
             present: Some(Present {
                 until: 0,
-                rest,
+                rest: counters.as_ref().map_or(all, Counters::unread),
                 last: if args.new { Some(0) } else { args.lines },
                 kept: VecDeque::new(),
                 records: 0,
             }),
             restart: false,
-            new: args.new,
             records: 0,
             bytes: 0,
             info,
             losses: Losses::default(),
-            before,
+            counters,
         };
         // A recording does not know.
         let known = info.n_subbufs != 0;
-        if show.output == Output::Json {
+        if args.output == Output::Json {
             let mode = if info.is_overwrite() {
                 "overwrite"
             } else {
@@ -121,9 +139,22 @@ impl Show {
         };
         if time != 0 && present.until != 0 {
             time > present.until
+        } else if self.info.is_records() {
+            present.rest.records == 0
         } else {
-            present.rest == 0
+            present.rest.bytes == 0
         }
+    }
+
+    /// One more buffer is shown. Gives it back if it is to be read.
+    pub(super) fn add(&mut self, buffer: Buffer) -> Option<Buffer> {
+        let counters = self.counters.as_mut()?;
+        if counters.is_of_whole() {
+            counters.add_counted(buffer);
+            return None;
+        }
+        counters.add_read(&buffer);
+        Some(buffer)
     }
 
     /// What was there when the reader came is done with. Whether that is new.
@@ -131,7 +162,7 @@ impl Show {
         let Some(present) = self.present.take() else {
             return Ok(false);
         };
-        self.restart = self.new;
+        self.restart = self.args.new;
         for entry in present.kept {
             self.put(entry)?;
         }
@@ -147,11 +178,24 @@ impl Show {
     pub(super) fn restart<'b>(&mut self, buffers: impl Iterator<Item = &'b Buffer>) -> Result<()> {
         self.restart = false;
         self.losses = Losses::default();
-        self.before = begin_now(buffers)?;
+        if let Some(counters) = &mut self.counters {
+            counters.restart(buffers)?;
+        }
         Ok(())
     }
 
     pub(super) fn item(&mut self, item: &Item<'_>) -> Result<()> {
+        if let Some(present) = &mut self.present {
+            present.pass(item);
+        }
+        let cpu = match item {
+            Item::Record(record) => record.cpu,
+            Item::Run(run) => run.cpu,
+            Item::Lost(lost) => lost.cpu,
+        };
+        if !self.args.wants(cpu) {
+            return Ok(());
+        }
         if let Item::Lost(lost) = item {
             self.losses.gap(lost);
         }
@@ -159,7 +203,6 @@ impl Show {
         let Some(present) = &mut self.present else {
             return self.put(entry);
         };
-        present.rest = present.rest.saturating_sub(entry.data as u64);
         let Some(last) = present.last else {
             return self.put(entry);
         };
@@ -199,24 +242,18 @@ impl Show {
         Ok(())
     }
 
-    /// That was all. Whether something is missing.
-    pub(super) fn end<'b>(
-        mut self,
-        buffers: impl Iterator<Item = &'b Buffer>,
-        late: u64,
-    ) -> Result<bool> {
+    /// That was all, of a channel of these buffers, or of a recording. Whether something is missing.
+    pub(super) fn end(mut self, of: Option<(&Channel, Vec<&Buffer>)>, late: u64) -> Result<bool> {
         self.caught_up()?;
-        let after = infos(buffers)?;
-        let mut produced = 0u64;
-        for (before, after) in self.before.iter().zip(&after) {
-            self.losses.refused(after.cpu, before, after);
-            produced = produced.saturating_add(after.produced.less(before.gone()).records);
-        }
-        if after.is_empty() {
-            self.losses.refused_in_gaps();
+        let mut produced = 0;
+        match (&self.counters, of) {
+            (Some(counters), Some((channel, read))) => {
+                produced = counters.end(channel, read.into_iter(), &mut self.losses)?;
+            }
+            _ => self.losses.refused_in_gaps(),
         }
         let is_records = self.info.is_records();
-        if self.output == Output::Json {
+        if self.args.output == Output::Json {
             let line = Line::End {
                 records: is_records.then_some(self.records),
                 bytes: self.bytes,
@@ -242,19 +279,4 @@ pub(super) fn say(channel: &str, losses: &Losses, records: u64, info: &Info, lat
     if late != 0 {
         eprintln!("relay: {channel}: {late} came late, out of order");
     }
-}
-
-/// What these buffers are like for one to whom only what comes now is of interest.
-pub(super) fn begin_now<'b>(buffers: impl Iterator<Item = &'b Buffer>) -> Result<Vec<Info>> {
-    let mut infos = infos(buffers)?;
-    for info in &mut infos {
-        info.read = info.produced.less(info.overwritten);
-        // Not as if this reader had begun with the first record.
-        info.read.records = info.read.records.max(1);
-    }
-    Ok(infos)
-}
-
-pub(super) fn infos<'b>(buffers: impl Iterator<Item = &'b Buffer>) -> Result<Vec<Info>> {
-    buffers.map(|buffer| Ok(buffer.info()?)).collect()
 }

@@ -30,8 +30,10 @@ use take::Take;
 /// too. The last line on standard error says what was recorded, what was lost, where and why, and what
 /// helps.
 ///
-/// What is recorded is consumed, and nobody else may consume the channels meanwhile; with --observe nothing
-/// is consumed.
+/// What is recorded is consumed, and nobody else may consume the channels meanwhile. With --observe nothing
+/// is consumed, and sub-buffers are left to become full; only at the end those with events in them are ended,
+/// once, or the last events would be missing. With --observe --mmap the kernel ends them at the channel's
+/// flush interval.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The channels
@@ -49,7 +51,7 @@ pub(crate) struct Args {
     /// Use read(2)
     #[arg(long, conflicts_with = "mmap")]
     read: bool,
-    /// Use mappings, or fail; the default is mappings where they are possible
+    /// Use mappings, or fail; the default is mappings where they are possible, and read(2) with --observe
     #[arg(long)]
     mmap: bool,
     /// Consume nothing
@@ -95,6 +97,8 @@ impl Args {
         options.access(match (self.read, self.mmap) {
             (true, _) => Access::Read,
             (_, true) => Access::Mapped,
+            // Of what is mapped the kernel ends sub-buffers before they are full.
+            _ if self.observe => Access::Read,
             _ => Access::Auto,
         })
     }

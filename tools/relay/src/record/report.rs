@@ -50,12 +50,16 @@ fn line(taken: &Taken, time: Duration, observe: bool, records: u64, bytes: u64) 
         .iter()
         .map(|cpu| {
             let number = (cpu.cpu != CPU_NONE).then_some(cpu.cpu);
+            let records = cpu.records(observe);
+            // What was written after its end, or is still in a sub-buffer.
+            let left = cpu.produced().saturating_sub(cpu.overwritten() + records);
             let mut object = Map::new();
             object.insert("cpu".into(), number.into());
-            object.insert("records".into(), cpu.records(observe).into());
+            object.insert("records".into(), records.into());
             object.insert("packets".into(), cpu.packets.into());
             object.insert("bytes".into(), cpu.bytes.into());
             object.insert("produced".into(), cpu.produced().into());
+            object.insert("left".into(), left.into());
             let causes: Vec<_> = taken.losses.of_cpu(cpu.cpu).collect();
             let sum: u64 = causes.iter().map(|(_, n)| n).sum();
             object.insert("lost".into(), sum.into());

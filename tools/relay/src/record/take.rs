@@ -8,9 +8,10 @@ use crate::totals::Losses;
 use anyhow::{Context, Result};
 use relayfs::record::Writer;
 use relayfs::uapi::Info;
-use relayfs::{mount, Buffer, Channel, Options, Poller};
+use relayfs::{mount, Buffer, Channel, Options, Poller, Role};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// What was recorded of a CPU.
@@ -52,6 +53,9 @@ pub(super) struct Take {
 /// How often new CPUs are looked for, and sub-buffers that are not full are ended: a mapping shows them
 /// only then.
 const FLUSH: Duration = Duration::from_secs(1);
+
+/// How long an observer waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The name of a channel below DIR.
 fn folder(name: &Path) -> PathBuf {
@@ -131,11 +135,15 @@ impl Cpu {
         if self.after.is_records() {
             self.events
         } else if observe {
-            let lost = self.lost.saturating_sub(self.before.overwritten.records);
-            self.produced().saturating_sub(lost)
+            self.produced().saturating_sub(self.overwritten())
         } else {
             self.after.read.less(self.before.read).records
         }
+    }
+
+    /// Records that were overwritten before they could be recorded.
+    pub(super) fn overwritten(&self) -> u64 {
+        self.lost.saturating_sub(self.before.overwritten.records)
     }
 
     /// Records that could have been recorded: what there was, and what came.
@@ -195,7 +203,10 @@ impl Take {
             for (at, buffer) in new {
                 self.add(at, buffer);
             }
-            self.poller = Some(Poller::new(&self.buffers)?);
+            // For the sake of one that waits the kernel ends sub-buffers: an observer does not.
+            if self.options.role != Role::Observer {
+                self.poller = Some(Poller::new(&self.buffers)?);
+            }
         }
         Ok(())
     }
@@ -278,9 +289,11 @@ impl Take {
 
     /// Waits for more.
     pub(super) fn wait(&mut self, time: Duration) -> Result<()> {
-        if let Some(poller) = &self.poller {
-            poller.wait(&self.buffers, Some(time))?;
-        }
+        let Some(poller) = &self.poller else {
+            thread::sleep(time.min(PAUSE));
+            return Ok(());
+        };
+        poller.wait(&self.buffers, Some(time))?;
         if self.flushed.elapsed() >= FLUSH {
             self.flushed = Instant::now();
             for taken in &self.channels {
@@ -328,7 +341,9 @@ impl Take {
     pub(super) fn finish(mut self) -> Result<Vec<Taken>> {
         let mut until = Vec::new();
         for taken in &self.channels {
-            until.push(taken.channel.flush()?);
+            // Of bytes an observer has those that are there.
+            let observes = self.options.role == Role::Observer && !taken.info.is_records();
+            until.push(if observes { 0 } else { taken.channel.flush()? });
         }
         self.copy_until(&until)?;
         for (buffer, &(channel, cpu)) in self.buffers.iter().zip(&self.of) {
@@ -339,10 +354,14 @@ impl Take {
                 cpu.after = buffer.info()?;
                 cpu.lost = buffer.overwritten()?.records;
                 taken.losses.refused(cpu.cpu, &cpu.before, &cpu.after);
+                taken.losses.overwritten(cpu.cpu, cpu.overwritten());
             }
         }
         for taken in &mut self.channels {
             taken.writer.flush()?;
+            let after = taken.channel.info()?;
+            let buffers = taken.cpus.iter().map(|cpu| (&cpu.before, &cpu.after));
+            taken.losses.without_buffer(&taken.info, &after, buffers);
             taken.cpus.sort_unstable_by_key(|cpu| cpu.cpu);
         }
         Ok(self.channels)

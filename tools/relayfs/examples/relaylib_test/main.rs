@@ -4,6 +4,7 @@
 
 mod driver;
 mod merging;
+mod observers;
 mod samples;
 mod streams;
 
@@ -13,7 +14,13 @@ use std::panic;
 type Test = (&'static str, fn());
 
 fn main() {
-    let tests: Vec<Test> = [streams::TESTS, merging::TESTS, samples::TESTS].concat();
+    let tests: Vec<Test> = [
+        streams::TESTS,
+        merging::TESTS,
+        observers::TESTS,
+        samples::TESTS,
+    ]
+    .concat();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let tests: Vec<_> = tests
         .iter()
