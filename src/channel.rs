@@ -233,9 +233,8 @@ impl Channel {
         channel.hub.callbacks.set_channel(handle);
         let result = channel.make_buffers().and_then(|()| channel.make_files());
         if let Err(error) = result {
-            hotplug::delist(&channel);
-            // A user may have found a file.
-            channel.hub.callbacks.shut();
+            // A user may have found a file, and wait at it.
+            channel.close();
             return Err(error);
         }
         // SAFETY: The hub does not move, and whoever has the channel ends it before it is no more.

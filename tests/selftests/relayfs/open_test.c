@@ -2,6 +2,7 @@
 /* Opening and closing channels: what is refused, with which errno, and that nothing is left. */
 
 #include "relaytest.h"
+#include <pthread.h>
 
 FIXTURE(open)
 {
@@ -105,6 +106,47 @@ TEST_F(open, a_failure_leaves_no_directory)
 	EXPECT_FALSE(file_exists("fresh"));
 	EXPECT_EQ(chan_close(self->dev, id), 0);
 	EXPECT_FALSE(file_exists("keep"));
+}
+
+static bool over;
+static int found, wrong;
+
+/* Opens a file whenever there is one, and reads it to its end. */
+static void *read_what_appears(void *arg)
+{
+	char byte;
+
+	while (!__atomic_load_n(&over, __ATOMIC_RELAXED)) {
+		int fd = open(arg, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		__atomic_add_fetch(&found, 1, __ATOMIC_RELAXED);
+		if (read(fd, &byte, 1))
+			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+		close(fd);
+	}
+	return NULL;
+}
+
+/* The files of the CPUs are there for a moment before the name turns out to be taken. */
+TEST_F(open, who_has_opened_a_file_of_a_failure_is_at_its_end)
+{
+	int id = chan_open(self->dev, "taken/by", 0, 0, 0);
+	pthread_t threads[2];
+
+	ASSERT_GE(id, 0);
+	ASSERT_EQ(pthread_create(&threads[0], NULL, read_what_appears, MOUNT "/taken.d/cpu0"), 0);
+	ASSERT_EQ(pthread_create(&threads[1], NULL, read_what_appears, MOUNT "/taken.d/cpu1"), 0);
+	for (int i = 0; i < 500 && __atomic_load_n(&found, __ATOMIC_RELAXED) < 5; i++)
+		ASSERT_EQ(chan_open(self->dev, "taken", 4096, 2, 0), -EEXIST);
+	__atomic_store_n(&over, true, __ATOMIC_RELAXED);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	TH_LOG("%d opened in time", found);
+	EXPECT_EQ(wrong, 0);
+	EXPECT_FALSE(file_exists("taken.d"));
+	EXPECT_EQ(chan_close(self->dev, id), 0);
 }
 
 TEST_F(open, bad_paths)
