@@ -13,6 +13,8 @@
 #define STORM_LIVES	4
 #define STORM_WRITERS	(2 * STORM_CPUS)	/* a thread and a timer on each CPU */
 #define STORM_CPUS	8
+#define STORM_USERS	6			/* users that write, at most, as writers from */
+#define STORM_IDS	(STORM_WRITERS + STORM_USERS) /* STORM_WRITERS on */
 #define STORM_RECORD	480			/* the longest, in bytes */
 
 /**
@@ -24,12 +26,20 @@
  * @bytes: their bytes
  * @refused: records that were not
  * @numbers: how many records each writer has tried to write to this channel
- * @from_users: records users wrote
+ * @from_users: records users wrote, as it was told
+ * @user_bytes: their bytes
+ * @delivered: bytes that were delivered
  * @over: relay_close() has returned: nobody may be told anything any more
  * @rnd: the director's dice
  * @task: the director
  * @id: number of the place
- * @sized: how the channel was resized, as it was told
+ * @sized: how often it was told of sizes
+ * @fileops: how often it was asked whether a file may be opened or mapped
+ * @callbacks: what it wants to be told
+ * @flags: the channel's
+ * @users_write: users may write
+ * @sizes_itself: it may be resized by others than the director
+ * @was_reset: something was thrown away
  * @can_verify: its stream is records and nothing else
  */
 struct storm_life {
@@ -41,11 +51,19 @@ struct storm_life {
 	atomic64_t refused;
 	atomic_t numbers[STORM_WRITERS];
 	atomic64_t from_users;
+	atomic64_t user_bytes;
+	atomic64_t delivered;
 	bool over;
 	struct rnd_state rnd;
 	struct task_struct *task;
 	u32 id;
 	atomic_t sized;
+	atomic_t fileops;
+	struct rchan_callbacks callbacks;
+	u32 flags;
+	bool users_write;
+	bool sizes_itself;
+	bool was_reset;
 	bool can_verify;
 };
 
@@ -64,13 +82,13 @@ struct storm_reader {
 	size_t have;
 	u64 records;
 	bool cut;
-	u32 last[STORM_WRITERS];
+	u32 last[STORM_IDS];
 };
 
 extern struct storm_life storm_lives[STORM_LIVES];
 
-/* Records written and read, and lives that ended, since the module was loaded. */
-extern atomic_long_t storm_written, storm_read, storm_ended;
+/* Since the module was loaded: records written and read, lives that ended, callbacks, users' records. */
+extern atomic_long_t storm_written, storm_read, storm_ended, storm_told, storm_from_users;
 
 static inline u32 storm_draw(struct rnd_state *rnd, u32 below)
 {
@@ -87,8 +105,15 @@ struct storm_reader *storm_reader_open(struct rchan *chan);
 bool storm_reader_read(struct storm_reader *r, u32 times);
 /* All was thrown away: what is left of a record remains that. */
 void storm_reader_reset(struct storm_reader *r);
-/* When the channel is closed, to which @written records were written. */
-void storm_reader_close(struct storm_reader *r, u64 written);
+/* When the channel is closed, to which from @least to @most records were written. */
+void storm_reader_close(struct storm_reader *r, u64 least, u64 most);
+/* Somebody else who reads for a moment and consumes what he has read, or speaks for a mapping. */
+void storm_consume(struct storm_life *life, struct rchan *chan);
+
+/* What it wants to be told; NULL: nothing. */
+const struct rchan_callbacks *storm_draw_callbacks(struct storm_life *life);
+/* A file beside those of the channel. */
+void storm_make_control(struct storm_life *life, struct rchan *chan);
 
 int storm_start_writers(u64 seed);
 void storm_stop_writers(void);

@@ -21,7 +21,7 @@ static struct rchan *open_something(struct storm_life *life)
 			 one_of(rnd, RELAY_USAGE_SMP, RELAY_USAGE_GLOBAL) |
 			 one_of(rnd, RELAY_SCHEME_LOCKLESS, RELAY_SCHEME_LOCKING) |
 			 one_of(rnd, RELAY_DELIVERY_BULK, RELAY_DELIVERY_PACKET) |
-			 one_of(rnd, RELAY_TIMESTAMP_MONO, RELAY_TIMESTAMP_NONE),
+			 (storm_draw(rnd, 4) ? 0 : RELAY_DUPLEX),
 		.subbuf_size = PAGE_SIZE << storm_draw(rnd, 3),
 		.n_subbufs = 2 << storm_draw(rnd, 4),
 		.flush_interval_ms = 1 + storm_draw(rnd, 50),
@@ -29,12 +29,26 @@ static struct rchan *open_something(struct storm_life *life)
 	};
 	char path[32];
 
-	life->can_verify = storm_draw(rnd, 4);
-	if (!life->can_verify) {
+	if (!storm_draw(rnd, 4))
+		attr.flags |= RELAY_FORMAT_RECORDS | RELAY_TIMESTAMP_MONO;
+	else
+		attr.flags |= one_of(rnd, RELAY_TIMESTAMP_MONO, RELAY_TIMESTAMP_NONE);
+	life->flags = attr.flags;
+	life->can_verify = storm_draw(rnd, 4) && !(attr.flags & RELAY_FORMAT_RECORDS);
+	if (!life->can_verify && !(attr.flags & RELAY_FORMAT_RECORDS)) {
 		attr.start_reserve = storm_draw(rnd, 100);
 		attr.end_reserve = storm_draw(rnd, 100);
 		attr.channel_start_reserve = storm_draw(rnd, 100);
 	}
+	life->sizes_itself = storm_draw(rnd, 2);
+	if (life->sizes_itself) {
+		attr.resize_min = 2;
+		attr.resize_max = attr.n_subbufs << storm_draw(rnd, 3);
+		attr.shrink_idle_ms = 1 + storm_draw(rnd, 100);
+	}
+	life->users_write = storm_draw(rnd, 2);
+	attr.mode = life->users_write ? 0666 : 0;
+	attr.callbacks = storm_draw_callbacks(life);
 	snprintf(path, sizeof(path), storm_draw(rnd, 2) ? "storm/%u" : "storm/deep/er/%u",
 		 life->id);
 	return relay_open(path, &attr);
@@ -59,18 +73,22 @@ static void resize(struct storm_life *life, struct rchan *chan)
 	if (ret || !storm_draw(&life->rnd, 4))
 		return;
 	ret = relay_replace_buffer(chan);
-	WARN(ret && ret != -EBUSY, "storm: replace: %d\n", ret);
+	/* Others may have used what was ready, or given it up. */
+	WARN(ret && ret != -EBUSY &&
+	     !(ret == -EAGAIN && (life->sizes_itself || life->callbacks.needs_resize)),
+	     "storm: replace: %d\n", ret);
 }
 
 static void do_something(struct storm_life *life, struct rchan *chan, struct storm_reader *reader)
 {
-	switch (storm_draw(&life->rnd, 8)) {
+	switch (storm_draw(&life->rnd, 9)) {
 	case 0:
 		relay_flush(chan);
 		break;
 	case 1:
 		if (storm_draw(&life->rnd, 4))
 			break;
+		life->was_reset = true;
 		relay_reset(chan);
 		if (reader)
 			storm_reader_reset(reader);
@@ -86,9 +104,23 @@ static void do_something(struct storm_life *life, struct rchan *chan, struct sto
 		if (reader)
 			WARN_ON(!storm_reader_read(reader, 1 + storm_draw(&life->rnd, 20)));
 		break;
+	case 6:
+		storm_consume(life, chan);
+		break;
 	default:
 		msleep(storm_draw(&life->rnd, 10));
 	}
+}
+
+/* Of what users have written, so much it may not have been told as the end came first. */
+static u64 untold(const struct storm_life *life)
+{
+	return life->users_write ? STORM_USERS : 0;
+}
+
+static bool is_duplex(const struct storm_life *life)
+{
+	return life->flags & RELAY_DUPLEX;
 }
 
 /* What was tried is what was written and what was refused, for whatever reason. */
@@ -96,20 +128,38 @@ static void add_up(struct storm_life *life, struct rchan *chan)
 {
 	struct rchan_info info = { .size = sizeof(info) };
 	u64 written = atomic64_read(&life->written), bytes = atomic64_read(&life->bytes);
+	u64 more = is_duplex(life) ? 0 : untold(life), more_bytes = more * STORM_RECORD;
 	u64 refused;
+
+	/* What comes with each event counts. */
+	if (life->flags & RELAY_FORMAT_RECORDS)
+		more_bytes += (written + more + atomic64_read(&life->from_users)) * 32;
+
+	if (!is_duplex(life)) {
+		written += atomic64_read(&life->from_users);
+		bytes += atomic64_read(&life->user_bytes);
+	}
 
 	WARN_ON(relay_info(chan, &info));
 	refused = info.full.records + info.too_big.records + info.nested.records +
 		  info.closed.records + info.held.records + info.no_buffer.records +
 		  info.nmi.records;
-	WARN(info.produced.records != written || info.produced.bytes != bytes,
+	WARN(info.produced.records - written > more ||
+	     info.produced.bytes - bytes > more_bytes,
 	     "storm: %llu records of %llu bytes counted, %llu of %llu written\n",
 	     info.produced.records, info.produced.bytes, written, bytes);
 	WARN(refused != atomic64_read(&life->refused), "storm: %llu counted, %lld refused\n",
 	     refused, atomic64_read(&life->refused));
-	WARN(info.read.records + info.overwritten.records + info.unread.records != written,
+	WARN(info.read.records + info.overwritten.records + info.unread.records !=
+	     info.produced.records,
 	     "storm: %llu read, %llu overwritten, %llu unread of %llu\n", info.read.records,
-	     info.overwritten.records, info.unread.records, written);
+	     info.overwritten.records, info.unread.records, info.produced.records);
+	/* Where nothing gets lost all is delivered. */
+	if (life->callbacks.deliver && life->can_verify && !life->was_reset &&
+	    life->flags & RELAY_MODE_NO_OVERWRITE)
+		WARN(info.produced.bytes != atomic64_read(&life->delivered),
+		     "storm: %lld bytes delivered of %llu\n",
+		     (long long)atomic64_read(&life->delivered), info.produced.bytes);
 	atomic_long_inc(&storm_ended);
 }
 
@@ -128,9 +178,22 @@ static void be_born(struct storm_life *life)
 	atomic64_set(&life->bytes, 0);
 	atomic64_set(&life->refused, 0);
 	atomic64_set(&life->from_users, 0);
+	atomic64_set(&life->user_bytes, 0);
+	atomic64_set(&life->delivered, 0);
+	life->was_reset = false;
 	for (u32 i = 0; i < STORM_WRITERS; i++)
 		atomic_set(&life->numbers[i], 0);
 	WRITE_ONCE(life->over, false);
+}
+
+/* It has read what was written, or of a duplex channel what users wrote. */
+static void close_reader(struct storm_life *life, struct storm_reader *reader)
+{
+	u64 least = atomic64_read(&life->from_users);
+
+	if (!is_duplex(life))
+		least += atomic64_read(&life->written);
+	storm_reader_close(reader, least, least + untold(life));
 }
 
 void storm_live(struct storm_life *life)
@@ -147,6 +210,8 @@ void storm_live(struct storm_life *life)
 		return;
 	}
 	rchan_get(chan);
+	if (storm_draw(&life->rnd, 2))
+		storm_make_control(life, chan);
 	if (life->can_verify && storm_draw(&life->rnd, 2))
 		reader = storm_reader_open(chan);
 	publish(life, chan);
@@ -160,6 +225,6 @@ void storm_live(struct storm_life *life)
 		fsleep(1000);
 	add_up(life, chan);
 	if (reader)
-		storm_reader_close(reader, atomic64_read(&life->written));
+		close_reader(life, reader);
 	rchan_put(chan);
 }

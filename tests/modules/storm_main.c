@@ -15,7 +15,7 @@ module_param(seed, ulong, 0444);
 MODULE_PARM_DESC(seed, "Where the draws begin");
 
 struct storm_life storm_lives[STORM_LIVES];
-atomic_long_t storm_written, storm_read, storm_ended;
+atomic_long_t storm_written, storm_read, storm_ended, storm_told, storm_from_users;
 
 static int get_count(char *to, const struct kernel_param *kp)
 {
@@ -30,6 +30,10 @@ module_param_cb(read, &count_ops, &storm_read, 0444);
 MODULE_PARM_DESC(read, "Records read and found right so far, in the kernel");
 module_param_cb(ended, &count_ops, &storm_ended, 0444);
 MODULE_PARM_DESC(ended, "Channels closed so far, their accounts right");
+module_param_cb(told, &count_ops, &storm_told, 0444);
+MODULE_PARM_DESC(told, "Callbacks so far");
+module_param_cb(from_users, &count_ops, &storm_from_users, 0444);
+MODULE_PARM_DESC(from_users, "Records of users so far");
 
 static int direct(void *data)
 {

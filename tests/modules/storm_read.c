@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A reader in the kernel, that sees to it that each record is whole, right, and in its order. */
 
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -35,7 +36,7 @@ static ssize_t check(struct storm_reader *r, const unsigned char *at, size_t lef
 		return 0;
 	memcpy(&head, at, sizeof(head));
 	if (head.magic != RELAYTEST_MAGIC || head.len < sizeof(head) || head.len > STORM_RECORD ||
-	    head.writer >= STORM_WRITERS || head.number <= r->last[head.writer])
+	    head.writer >= STORM_IDS || head.number <= r->last[head.writer])
 		return -EBADMSG;
 	if (left < head.len)
 		return 0;
@@ -85,7 +86,7 @@ void storm_reader_reset(struct storm_reader *r)
 	r->cut = true;
 }
 
-void storm_reader_close(struct storm_reader *r, u64 written)
+void storm_reader_close(struct storm_reader *r, u64 least, u64 most)
 {
 	u64 seen;
 
@@ -93,8 +94,58 @@ void storm_reader_close(struct storm_reader *r, u64 written)
 		;
 	WARN(r->have, "storm: %zu bytes of a record at the end\n", r->have);
 	seen = r->records + relay_reader_lost(r->reader);
-	WARN(r->cut ? seen < written : seen != written, "storm: %llu read or missed of %llu\n",
-	     seen, written);
+	WARN(seen < least || (seen > most && !r->cut), "storm: %llu read or missed of %llu to %llu\n",
+	     seen, least, most);
 	remove_rchan_reader(r->reader);
 	kvfree(r);
+}
+
+static void consume_for_mapping(struct storm_life *life, struct rchan *chan)
+{
+	bool global = life->flags & RELAY_USAGE_GLOBAL;
+	u32 cpu = global ? RELAY_CPU_NONE : storm_draw(&life->rnd, num_online_cpus());
+	struct rchan_reader *reader = add_map_reader(chan, cpu);
+
+	if (IS_ERR(reader)) {
+		WARN_ON(PTR_ERR(reader) != -ENOMEM && PTR_ERR(reader) != -EBUSY);
+		return;
+	}
+	msleep(storm_draw(&life->rnd, 5));
+	if (storm_draw(&life->rnd, 2))
+		relay_buffers_consumed(reader, storm_draw(&life->rnd, 4));
+	else
+		relay_bytes_consumed(reader, storm_draw(&life->rnd, 20000));
+	WARN_ON(relay_read(reader, NULL, 1, 0) != -EINVAL);
+	WARN_ON(remove_map_reader(reader));
+}
+
+/* Who reads the files has the same position, so what is read may begin anywhere. */
+static void consume(struct storm_life *life, struct rchan *chan)
+{
+	u32 times = 1 + storm_draw(&life->rnd, 10);
+	struct rchan_reader *reader = add_rchan_reader(chan, 1);
+	void *buf = kvmalloc(ROOM, GFP_KERNEL);
+
+	while (!IS_ERR(reader) && buf && times--) {
+		ssize_t n = relay_read(reader, buf, 1 + storm_draw(&life->rnd, ROOM), 0);
+
+		/* A packet may be longer. */
+		WARN(n <= 0 && n != -EAGAIN && n != -EMSGSIZE, "storm: consuming: %zd\n", n);
+		rchan_empty(reader);
+		rchan_full(reader);
+		WARN_ON(relay_bytes_avail(reader) < 0);
+	}
+	kvfree(buf);
+	if (IS_ERR(reader))
+		WARN_ON(PTR_ERR(reader) != -ENOMEM && PTR_ERR(reader) != -EBUSY);
+	else
+		WARN_ON(remove_rchan_reader(reader));
+}
+
+void storm_consume(struct storm_life *life, struct rchan *chan)
+{
+	if (storm_draw(&life->rnd, 2))
+		consume(life, chan);
+	else
+		consume_for_mapping(life, chan);
 }
