@@ -221,3 +221,53 @@ fn one_writer_beside_a_liar() {
 fn four_writers_beside_a_liar() {
     hostile::<Shared>(4);
 }
+
+#[test]
+fn it_is_crowded_if_half_of_it_is_to_be_read() {
+    let (w, mut c, mut counted) = (W::new(16, 4, false), Cursor::default(), Count::default());
+    let page = w.page();
+    let mut said = |pos| {
+        page.say(pos, Count::default());
+        w.follow(&mut c, &mut counted);
+        w.is_crowded()
+    };
+    let _ = w.write(&[1; 16]).unwrap();
+    assert!(!said(0));
+    let _ = w.write(&[2; 8]).unwrap();
+    let _ = w.flush();
+    let _ = w.write(&[3]).unwrap();
+    assert!(said(0) && said(8));
+    assert!(!said(16));
+    let _ = w.write(&[4; 16]).unwrap();
+    assert!(said(32));
+    // What is left of that one is padding.
+    assert!(!said(33));
+}
+
+#[test]
+fn it_is_not_crowded_with_what_holds_nothing() {
+    let (w, mut c) = (W::new(16, 4, false), Cursor::default());
+    let mut held = [Cursor::default(), Cursor::default()];
+    w.page();
+    for n in 0..4 {
+        let _ = w.write(&[n; 16]).unwrap();
+    }
+    w.observe(&mut held[1], 16);
+    assert!(held.iter_mut().all(|c| w.advance(c)));
+    assert!(w.is_crowded());
+    w.read(&mut c, 64);
+    let _ = w.write(&[4; 8]).unwrap();
+    assert!(w.is_skipped(4) && w.is_skipped(5) && w.is_delivered(5));
+    assert!(!w.is_crowded());
+    held.iter_mut().for_each(|c| w.detach(c));
+}
+
+#[test]
+fn a_ring_that_overwrites_is_never_crowded() {
+    let w = W::new(16, 4, true);
+    w.page();
+    for n in 0..6 {
+        let _ = w.write(&[n; 16]).unwrap();
+    }
+    assert!(!w.is_crowded());
+}

@@ -230,3 +230,37 @@ fn numbers_go_on_in_the_next_ring() {
     assert_eq!(numbers, [0, 1, 2, 3]);
     assert_eq!(packets[3].discarded, 1);
 }
+
+#[test]
+fn padding_before_what_was_discarded_counts_if_something_follows() {
+    for follows in [false, true] {
+        let (w, mut c) = (ring(512, 2, true), Cursor::default());
+        c.parts = true;
+        let _ = w.event(&[1; 3]).unwrap();
+        let (lost, newer) = (w.reserve_event(1, 8).unwrap(), w.reserve_event(1, 8).unwrap());
+        let _ = w.discard(lost);
+        // It is given back, so the other is the last.
+        let _ = w.discard(newer);
+        let mut events = 0;
+        let mut read = |c: &mut Cursor| {
+            while w.advance(c) {
+                let Some(skip) = w.to_event(c) else {
+                    continue;
+                };
+                let batch = w.gather(c, skip, u64::MAX, u64::MAX);
+                w.consume_events(c, skip + batch.len, batch.records);
+                events += batch.records;
+            }
+            let s = w.stats(c);
+            assert_eq!((s.unread(), s.read), (Count::default(), s.produced));
+        };
+        read(&mut c);
+        if follows {
+            let _ = w.event(&[2; 3]).unwrap();
+            read(&mut c);
+        }
+        let _ = w.flush();
+        read(&mut c);
+        assert_eq!(events, 1 + u64::from(follows));
+    }
+}
