@@ -40,6 +40,8 @@ pub(crate) struct Cursor {
     pub(crate) read: Count,
     /// Missed so far: gone before this reader came.
     pub(crate) missed: Count,
+    /// What of both was in the rings before.
+    begun: (Count, Count),
     /// Sub-buffers left behind so far with all read that was in them.
     pub(crate) ended: u64,
     pub(super) holes: Window,
@@ -203,9 +205,16 @@ impl Cursor {
     /// Leaves a ring for sub-buffer `seq` of another, before which there were `before`.
     pub(super) fn begin(&mut self, before: Count, seq: u64) {
         self.missed = before.minus(self.read);
+        self.begun = (self.read, self.missed);
         self.ordinal = Count::default();
         self.partly = 0;
         self.go_to(seq);
+    }
+
+    /// What it has read and missed of this ring.
+    pub(super) fn of_this_ring(&self) -> (Count, Count) {
+        let (read, missed) = self.begun;
+        (self.read.minus(read), self.missed.minus(missed))
     }
 
     /// What was missed of `all` there ever was, if that is gone but for the run the cursor is in.

@@ -328,13 +328,13 @@ impl<R: Rmw> Ring<R> {
         self.head().deliver.seq.load(Ordering::Relaxed) > seq
     }
 
-    /// Publishes how far the consumer has come, and what it has read and missed.
+    /// Publishes how far the consumer has come, and what it has read and missed here.
     pub(crate) fn publish_consumer(&self, c: &Cursor) {
-        let line = &self.head().consumer;
-        line.records.store(c.read.records, Ordering::Relaxed);
-        line.bytes.store(c.read.bytes, Ordering::Relaxed);
-        line.lost_records.store(c.missed.records, Ordering::Relaxed);
-        line.lost_bytes.store(c.missed.bytes, Ordering::Relaxed);
+        let (line, (read, missed)) = (&self.head().consumer, c.of_this_ring());
+        line.records.store(read.records, Ordering::Relaxed);
+        line.bytes.store(read.bytes, Ordering::Relaxed);
+        line.lost_records.store(missed.records, Ordering::Relaxed);
+        line.lost_bytes.store(missed.bytes, Ordering::Relaxed);
         // ORDERING: consume:A
         line.pos.store(self.consumed_pos(c), Ordering::Release);
     }

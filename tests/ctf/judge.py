@@ -154,7 +154,7 @@ class Stream:
                 raise Wrong(f"{where}: after packet {last}")
             self.gap += seq - last - 1
         else:
-            self.first = seq
+            self.first, self.first_discarded = seq, discarded
         if size % 8 or content % 8 or not PACKET.size * 8 < content <= size:
             raise Wrong(f"{where}: {content} of {size} bits")
         if discarded < self.discarded:
@@ -196,6 +196,8 @@ LINE = re.compile(
 )
 FIELD = re.compile(r"(\w+) = (\[ (?:\[\d+\] = [^ ,]+,? )*\]|\"[^\"]*\"|[^ ,]+),? ")
 LOSS = re.compile(r"Tracer discarded (\d+) (event|packet)s? between")
+# Before the first packet, or in it: nobody knows how many before that.
+EARLY = re.compile(r"Tracer may have discarded events between")
 
 
 def babeltrace2(path, times):
@@ -218,10 +220,13 @@ class Reading:
     def __init__(self, path):
         done = babeltrace2(path, "--clock-cycles")
         self.lost = {"event": 0, "packet": 0}
+        self.early = 0
         for line in done.stderr.splitlines():
             found = LOSS.search(line)
             if found:
                 self.lost[found.group(2)] += int(found.group(1))
+            elif EARLY.search(line):
+                self.early += 1
             elif line.strip():
                 raise Wrong(f"babeltrace2 says: {line}")
         # By CPU: (time, name, length, fields); and all in their order, with the CPU before.
@@ -321,6 +326,7 @@ class Trace:
 
     def no_loss(self):
         expect(self.reading.lost, {"event": 0, "packet": 0}, "lost")
+        expect(self.reading.early, 0, "lost before the first packet")
 
 
 # The tests: name of the channel, and what must hold.
@@ -418,10 +424,11 @@ def blobs(trace, cpus, _accounts):
 
 
 def merged(trace, cpus, accounts):
-    """One stream of all CPUs, in order of time; what is missing is reported, no event more or less."""
+    """One stream of all CPUs, in order of time; what is missing is reported, no event more or less. What was
+    gone before the reader came to the first event is missing before it, not in the stream."""
     stream = trace.streams[None]
     expect((stream.first, stream.gap), (0, 0), "numbers of packets")
-    lost = 0
+    lost = most = 0
     at = dict.fromkeys(range(cpus), -1)
     written = dict.fromkeys(range(cpus), 0)
     for (number, data), cpu, event in zip(stream.events, stream.cpus, trace.reading.all):
@@ -440,9 +447,15 @@ def merged(trace, cpus, accounts):
         expect(written[cpu], account["written"] - row["overwritten"], f"cpu {cpu}: events")
         expect(row["full"], account["refused"], f"cpu {cpu}: full")
         lost += account["refused"] + row["overwritten"]
+        most += row["overwritten"]
     if not lost:
         raise Wrong("nothing was lost")
-    expect(trace.reading.lost, {"event": lost, "packet": 0}, "reported as lost")
+    expect(stream.discarded, lost, "in the last packet")
+    early = stream.first_discarded
+    if early > most:
+        raise Wrong(f"{early} lost before the first packet, and only {most} overwritten")
+    expect(trace.reading.lost, {"event": lost - early, "packet": 0}, "reported as lost")
+    expect(trace.reading.early, bool(early), "reported as lost before")
     turns = sum(a != b for a, b in zip(stream.cpus, stream.cpus[1:]))
     print(f"#   {len(stream.events)} events, {lost} lost, {turns} changes of CPU")
 

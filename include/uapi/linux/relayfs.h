@@ -76,6 +76,16 @@ struct relayfs_lost {
 };
 
 /**
+ * struct relayfs_count - a number of records
+ * @records: number of records
+ * @bytes: their payload, in bytes
+ */
+struct relayfs_count {
+	__u64 records;
+	__u64 bytes;
+};
+
+/**
  * struct relayfs_meta - head of the mapped meta pages
  * @magic: RELAYFS_MAGIC
  * @version: RELAYFS_META_VERSION
@@ -99,10 +109,10 @@ struct relayfs_lost {
  *	again
  * @pad0: zero
  * @delivered: sub-buffers with a lower sequence number are complete
- * @delivered_records: records in them
- * @delivered_bytes: their payload, in bytes
+ * @delivered_records: records in them; those of the next may be among them already
+ * @delivered_bytes: their payload, in bytes; as @delivered_records
  * @deliver_state: internal
- * @pad1: zero
+ * @before: what is in them exactly: entry @delivered % 2, if @delivered is the same before and after
  * @lost: records that could not be written, by RELAYFS_LOST_*; the rest is zero
  * @consumed: the consumer has read everything below this position
  * @read_records: records the consumer has read
@@ -110,6 +120,12 @@ struct relayfs_lost {
  * @overwritten_records: records the consumer has noticed to be overwritten before it read them
  * @overwritten_bytes: their payload, in bytes
  * @pad2: zero
+ *
+ * All counts are of this buffer alone, not of those the file had before. None goes back. They are
+ * stored one after the other, so no two are of one moment, but for: @before, as said; the counts of
+ * the consumer, which are at least as new as a @consumed that was loaded before them, with acquire;
+ * and those of a struct relayfs_subbuf, as long as it is readable. RELAY_IOC_GET_INFO gives counts
+ * that go together.
  */
 struct relayfs_meta {
 	__u32 magic;
@@ -130,7 +146,7 @@ struct relayfs_meta {
 	__u64 delivered_records;
 	__u64 delivered_bytes;
 	__u64 deliver_state;
-	__u64 pad1[4];
+	struct relayfs_count before[2];
 	struct relayfs_lost lost[8];
 	__u64 consumed;
 	__u64 read_records;
@@ -339,16 +355,6 @@ struct relayfs_event {
 #define RELAYFS_STATE_CLOSED	0x1
 
 /**
- * struct relayfs_count - a number of records
- * @records: number of records
- * @bytes: their payload, in bytes
- */
-struct relayfs_count {
-	__u64 records;
-	__u64 bytes;
-};
-
-/**
  * struct relayfs_info - what a channel, or one buffer of it, is like now
  * @size: sizeof(struct relayfs_info), set by the caller; how much of it was filled in, by the call
  * @flags: the channel's RELAY_* flags, with the defaults filled in
@@ -376,7 +382,9 @@ struct relayfs_count {
  * @unread: what is still there to be consumed
  * @lost: what could not be written, by RELAYFS_LOST_*; the rest is zero
  *
- * Exact when nobody writes or reads meanwhile: then @produced = @read + @overwritten + @unread.
+ * Always @produced = @read + @overwritten + @unread, of which none is more than there really was, and
+ * @unread no more than the buffers hold. All is counted that was done before; what is done at the same
+ * time may not be. Between two calls @produced, @read, @overwritten and @lost do not fall.
  */
 struct relayfs_info {
 	__u32 size;

@@ -4,7 +4,7 @@
 
 use super::world::{parse, record, World};
 use crate::ring::{Cause, Committed, Count, Cursor, End, Owner, Reserves, Rmw, Shared};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 type W = World<Owner>;
@@ -86,6 +86,28 @@ fn what_follows_counts_positions_on_and_records_anew() {
             assert_eq!((s.produced.bytes, s.overwritten.records), (8, 0));
         }
     }
+}
+
+#[test]
+fn who_maps_what_follows_finds_counts_of_that_alone() {
+    let (old, new) = (W::new(64, 2, true), W::new(64, 2, true));
+    let mut c = Cursor::default();
+    for n in 0..5 {
+        let _ = old.write(&[n; 64]);
+    }
+    old.read(&mut c, 64);
+    let _ = old.retire(|end| new.start_at(end));
+    new.begin(&mut c, old.totals().produced);
+    for n in 0..3 {
+        let _ = new.write(&[n; 64]);
+    }
+    new.read(&mut c, usize::MAX);
+    assert_eq!((c.read.records, c.missed.records), (3, 5));
+    let line = &new.head().consumer;
+    let count = |word: &AtomicU64| word.load(Ordering::Relaxed);
+    assert_eq!([&line.records, &line.lost_records].map(count), [2, 1]);
+    assert_eq!([&line.bytes, &line.lost_bytes].map(count), [128, 64]);
+    assert_eq!(new.delivered().1.records, 3);
 }
 
 #[test]

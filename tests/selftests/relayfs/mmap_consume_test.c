@@ -332,4 +332,51 @@ TEST_F(consume, observers_are_where_they_were)
 	close(observer);
 }
 
+/* Waits for the flush timer to end what there is of the sub-buffer of another CPU. */
+static bool wait_for_the_timer(int dev, int id, const struct relayfs_meta *other)
+{
+	uint64_t before = LOAD(other->delivered);
+
+	if (write_records(dev, id, 1, 1, 100) != 1)
+		return false;
+	while (LOAD(other->delivered) == before)
+		usleep(1000);
+	return true;
+}
+
+/* Who is behind has complete sub-buffers to read; who is not sees the newest at intervals. */
+TEST(the_timer_leaves_a_consumer_that_is_behind_alone)
+{
+	struct mapped m, other;
+	int dev, id;
+	uint64_t pos;
+
+	if (cpus() < 2)
+		SKIP(return, "needs two CPUs");
+	dev = test_device();
+	ASSERT_EQ(pin_to_cpu(0), 0);
+	id = chan_open_attr(dev, "t", (struct relaytest_open){
+		.subbuf_size = SUBBUF, .n_subbufs = N, .flags = RELAY_MODE_NO_OVERWRITE,
+		.flush_interval_ms = 10 });
+	ASSERT_GE(id, 0);
+	ASSERT_TRUE(mapped_open(&m, "t.d/cpu0"));
+	ASSERT_TRUE(mapped_open(&other, "t.d/cpu1"));
+	/* Two that are full and a part of the next. */
+	ASSERT_EQ(write_records(dev, id, 0, 2, SUBBUF), 2);
+	ASSERT_EQ(write_records(dev, id, 0, 1, 100), 1);
+	pos = LOAD(m.meta->write_pos);
+	EXPECT_EQ(pos, 2 * SUBBUF + 100);
+	/* Whichever buffer is looked at first: once in between it was this one's turn. */
+	for (int i = 0; i < 3; i++)
+		ASSERT_TRUE(wait_for_the_timer(dev, id, other.meta));
+	EXPECT_EQ(LOAD(m.meta->write_pos), pos);
+	STORE(m.page->position, SUBBUF);
+	while (LOAD(m.meta->delivered) < 3)
+		usleep(1000);
+	EXPECT_EQ(LOAD(m.meta->write_pos), 3 * SUBBUF);
+	mapped_close(&m);
+	mapped_close(&other);
+	close(dev);
+}
+
 TEST_HARNESS_MAIN

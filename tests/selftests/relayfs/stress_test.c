@@ -5,7 +5,7 @@
  */
 
 #include <pthread.h>
-#include "relaytest.h"
+#include "mapped.h"
 
 #define CALLS	40
 #define COUNT	500
@@ -170,12 +170,48 @@ static void *read_all(void *arg)
 	return NULL;
 }
 
+struct onlooker {
+	pthread_t thread;
+	int fd;
+	uint64_t room, looks, bad;
+	bool *done;
+};
+
+static bool grew(struct relayfs_count now, struct relayfs_count before)
+{
+	return now.records >= before.records && now.bytes >= before.bytes;
+}
+
+/* Looks at the counters all the time: none goes back, and there is never more unread than fits. */
+static void *look_on(void *arg)
+{
+	struct relayfs_info before = {}, now;
+	struct onlooker *o = arg;
+
+	do {
+		now = info_of(o->fd);
+		o->looks++;
+		o->bad += !grew(now.produced, before.produced) || !grew(now.read, before.read) ||
+			  !grew(now.overwritten, before.overwritten) ||
+			  now.unread.bytes > o->room || now.unread.records > now.unread.bytes ||
+			  now.produced.records != now.read.records + now.overwritten.records +
+						  now.unread.records ||
+			  now.produced.bytes != now.read.bytes + now.overwritten.bytes +
+						now.unread.bytes;
+		before = now;
+	} while (!__atomic_load_n(o->done, __ATOMIC_ACQUIRE));
+	return NULL;
+}
+
 TEST_F(stress, every_byte_and_every_count)
 {
 	int n = cpus(), files = variant->flags & RELAY_USAGE_GLOBAL ? 1 : n;
 	struct writer *writers = calloc(2 * n, sizeof(*writers));
 	struct reader *readers = calloc(files, sizeof(*readers));
 	uint64_t written[64] = {}, bytes[64] = {}, failed = 0, failed_bytes = 0;
+	bool done = false;
+	struct onlooker onlooker = { .room = variant->subbuf_size * variant->n_subbufs,
+				     .done = &done };
 	char name[64];
 	int info_fd;
 
@@ -186,6 +222,9 @@ TEST_F(stress, every_byte_and_every_count)
 		ASSERT_GE(readers[i].fd, 0);
 		ASSERT_EQ(pthread_create(&readers[i].thread, NULL, read_all, &readers[i]), 0);
 	}
+	onlooker.fd = file_open("stress.d/cpu0", O_RDONLY);
+	ASSERT_GE(onlooker.fd, 0);
+	ASSERT_EQ(pthread_create(&onlooker.thread, NULL, look_on, &onlooker), 0);
 	for (int i = 0; i < 2 * n; i++) {
 		writers[i] = (struct writer){ .dev = self->dev, .id = self->id, .cpu = i / 2,
 					      .context = i % 2, .writer = i };
@@ -210,6 +249,11 @@ TEST_F(stress, every_byte_and_every_count)
 		EXPECT_EQ(readers[i].torn, 0);
 		EXPECT_EQ(readers[i].back, 0);
 	}
+	__atomic_store_n(&done, true, __ATOMIC_RELEASE);
+	pthread_join(onlooker.thread, NULL);
+	EXPECT_EQ(onlooker.bad, 0);
+	EXPECT_GT(onlooker.looks, 0);
+	close(onlooker.fd);
 	/* Rows as in the info file; it is gone from the tree, so not through info(). */
 	char text[8192] = "", *row = text;
 	ssize_t len = read(info_fd, text, sizeof(text) - 1);

@@ -77,7 +77,7 @@ pub struct Meta {
     pub delivered_records: u64,
     pub delivered_bytes: u64,
     pub deliver_state: u64,
-    pub pad1: [u64; 4],
+    pub before: [Count; 2],
     pub lost: [Count; 8],
     pub consumed: u64,
     pub read_records: u64,
