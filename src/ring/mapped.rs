@@ -9,7 +9,7 @@
 use crate::ring::{
     claim::Decision,
     cursor::{Count, Cursor},
-    sync::{AtomicU64, Ordering, Rmw},
+    sync::{self, AtomicU64, Ordering, Rmw},
     Ring, //
 };
 
@@ -98,7 +98,7 @@ impl<R: Rmw> Ring<R> {
         let delivered = self.head().deliver.seq.load(Ordering::Acquire);
         let to = self.geo.seq(pos).min(delivered);
         if to > c.seq {
-            self.pass(c, to, delivered, lost);
+            self.pass(c, to, lost);
         }
         if c.seq == self.geo.seq(pos) {
             while self.consumed_pos(c) < pos && self.consume_here(c, pos) {}
@@ -134,38 +134,40 @@ impl<R: Rmw> Ring<R> {
                 records: u64::MAX,
                 bytes: u64::MAX,
             };
-            self.pass(c, first, delivered, &mut all);
+            self.pass(c, first, &mut all);
         }
     }
 
-    /// Goes to sub-buffer `to`, not above `delivered`.
-    fn pass(&self, c: &mut Cursor, to: u64, delivered: u64, lost: &mut Count) {
-        let mut next = to;
-        while next < delivered && self.is_skipped(next) {
-            next = next.wrapping_add(1);
-        }
+    /// Goes to sub-buffer `to`, before which all is complete.
+    fn pass(&self, c: &mut Cursor, to: u64, lost: &mut Count) {
         self.detach(c);
-        match self.count_before(next, delivered) {
+        match self.count_before(to) {
             Some(before) => c.pass(to, before, lost),
-            // It is gone, too, or complete by now: counted when it is looked for the next time.
+            // It is gone: counted when one is looked for that is not.
             None => c.go_to(to),
         }
     }
 
-    /// What came before sub-buffer `seq`, which is complete and intact, or the first that is not
-    /// complete.
-    fn count_before(&self, seq: u64, delivered: u64) -> Option<Count> {
-        if seq < delivered {
-            let subbuf = self.subbuf(seq);
-            let before = Count {
-                // ORDERING: count:B
-                records: subbuf.first_record.load(Ordering::Acquire),
-                // ORDERING: count:B
-                bytes: subbuf.first_byte.load(Ordering::Acquire),
-            };
-            return (self.claim(seq).decision(seq) == Decision::Claimed).then_some(before);
+    /// What came before sub-buffer `seq`, before which all is complete. `None`: it is gone.
+    fn count_before(&self, mut seq: u64) -> Option<Count> {
+        let (delivered, before) = self.delivered();
+        while seq < delivered && self.is_skipped(seq) {
+            seq = seq.wrapping_add(1);
         }
-        let (now, before) = self.delivered();
-        (now == seq).then_some(before)
+        if seq < delivered {
+            return self.count_before_complete(seq);
+        }
+        Some(before)
+    }
+
+    fn count_before_complete(&self, seq: u64) -> Option<Count> {
+        let subbuf = self.subbuf(seq);
+        let before = Count {
+            // ORDERING: count:B
+            records: subbuf.first_record.load(Ordering::Acquire),
+            // ORDERING: count:B
+            bytes: subbuf.first_byte.load(Ordering::Acquire),
+        };
+        (self.claim(seq).decision(seq) == Decision::Claimed).then_some(before)
     }
 }
