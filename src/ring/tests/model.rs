@@ -6,7 +6,8 @@
 use super::packets::{missing, parse_packets};
 use super::world::{record, records, Entrance, World, ENDED, STARTED};
 use crate::ring::{
-    Cause, Clock, Count, Cursor, Delivery, Geometry, Owner, Reserves, Rmw, Shared, Slot, Spec,
+    Cause, Clock, Count, Cursor, Delivery, Geometry, Locked, Owner, Reserves, Rmw, Shared, Slot,
+    Spec,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -35,7 +36,8 @@ pub(crate) struct Case {
     /// Twice so many sub-buffers, of 64 times so many bytes; as powers, modulo 3.
     pub(crate) shape: (u8, u8),
     pub(crate) overwrite: bool,
-    pub(crate) global: bool,
+    /// Written per CPU, by all, or under a lock; modulo 3.
+    pub(crate) scheme: u8,
     pub(crate) packet: bool,
     pub(crate) whole_only: bool,
     /// Of events.
@@ -60,10 +62,10 @@ const MIN: u64 = 8;
 
 /// Does all of a case and checks everything about it.
 pub(crate) fn run(case: &Case) {
-    if case.global {
-        run_on::<Shared>(case);
-    } else {
-        run_on::<Owner>(case);
+    match case.scheme % 3 {
+        0 => run_on::<Owner>(case),
+        1 => run_on::<Shared>(case),
+        _ => run_on::<Locked>(case),
     }
 }
 

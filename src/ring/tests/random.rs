@@ -22,17 +22,17 @@ fn op() -> impl Strategy<Value = Op> {
 fn case() -> impl Strategy<Value = Case> {
     let reserves = prop_oneof![3 => Just((0, 0, 0)), 1 => any::<(u8, u8, u8)>()];
     let ops = prop::collection::vec(op(), 1..200);
-    let flags = any::<(bool, bool, bool, bool, bool, bool)>();
+    let flags = any::<(bool, bool, bool, bool, bool)>();
     let entrance = prop_oneof![4 => Just(0), 1 => Just(1), 1 => Just(2)];
-    (any::<(u8, u8)>(), flags, entrance, reserves, ops).prop_map(
-        |(shape, flags, entrance, reserves, ops)| Case {
+    (any::<(u8, u8)>(), 0..3u8, flags, entrance, reserves, ops).prop_map(
+        |(shape, scheme, flags, entrance, reserves, ops)| Case {
             shape,
+            scheme,
             overwrite: flags.0,
-            global: flags.1,
-            packet: flags.2,
-            whole_only: flags.3,
-            marks: flags.4,
-            records: flags.5,
+            packet: flags.1,
+            whole_only: flags.2,
+            marks: flags.3,
+            records: flags.4,
             entrance,
             reserves,
             ops,
