@@ -292,7 +292,8 @@ impl Buffer {
 
     /// Whether something that was written before a resize is kept for the consumer.
     pub(crate) fn has_old(&self) -> bool {
-        self.stores.with(|stores| stores.old.iter().next().is_some())
+        self.stores
+            .with(|stores| stores.old.iter().next().is_some())
     }
 
     /// Whether as much is kept as can be.

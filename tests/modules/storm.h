@@ -87,7 +87,7 @@ struct storm_reader {
 
 extern struct storm_life storm_lives[STORM_LIVES];
 
-/* Since the module was loaded: records written and read, lives that ended, callbacks, users' records. */
+/* Since the module was loaded: records written, read, lives ended, callbacks, users' records. */
 extern atomic_long_t storm_written, storm_read, storm_ended, storm_told, storm_from_users;
 
 static inline u32 storm_draw(struct rnd_state *rnd, u32 below)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Channels open and close, their client is loaded and unloaded, and all the while users open, read,
- * write, watch, map and leave their files. Nothing may go wrong, every record that is read must be right
- * and come in order, the accounts of each channel must add up, and in the end no memory may be
+ * write, watch, map and leave their files. Nothing may go wrong, every record that is read must be
+ * right and come in order, the accounts of each channel must add up, and in the end no memory may be
  * missing.
  *
  * STORM_SECONDS says how long it lasts, STORM_SEED where the draws begin.
@@ -176,8 +176,8 @@ static void use_something(struct user *u)
 	name_something(u, path, sizeof(path));
 	cpu_file = strstr(path, ".d/cpu");
 	writes_too = !cpu_file && draw(u, 2);
-	fd = open(path, (writes_too ? O_RDWR : O_RDONLY) | O_CLOEXEC | (draw(u, 4) ? O_NONBLOCK : 0) |
-		  (draw(u, 8) ? 0 : O_EXCL));
+	fd = open(path, O_CLOEXEC | (writes_too ? O_RDWR : O_RDONLY) |
+		  (draw(u, 4) ? O_NONBLOCK : 0) | (draw(u, 8) ? 0 : O_EXCL));
 	if (fd < 0)
 		return;
 	__atomic_add_fetch(&opens, 1, __ATOMIC_RELAXED);
