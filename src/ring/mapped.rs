@@ -9,7 +9,7 @@
 use crate::ring::{
     claim::Decision,
     cursor::{Count, Cursor},
-    sync::{self, AtomicU64, Ordering, Rmw},
+    sync::{AtomicU64, Ordering, Rmw},
     Ring, //
 };
 
