@@ -8,7 +8,10 @@
 
 use crate::buffer::Buffer;
 use crate::channel::Channel;
-use crate::ring::{Cursor, Owner, Ring};
+use crate::ring::{Owner, Ring};
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use kernel::bindings;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
 use kernel::sync::Mutex;
@@ -25,6 +28,7 @@ mod observer;
 mod packets;
 pub(crate) mod poll;
 mod position;
+mod rest;
 mod sigio;
 pub(crate) mod waiting;
 mod walk;
@@ -85,35 +89,17 @@ impl Buffer {
         let mut store = self.enter(place);
         place.cursor.parts = false;
         let (mut copied, mut error) = (0usize, None);
-        while !to.is_empty() {
-            let inside = store.ring().mid_run(&place.cursor);
-            if !self.advance(at, place, &mut store) {
-                break;
-            }
-            let (ring, c) = (store.ring(), &mut place.cursor);
-            if ring.is_records() && !inside {
-                match begin_packet(ring, c, to) {
-                    Ok(n) => copied = copied.wrapping_add(n),
-                    Err(reason) => {
-                        ring.detach(c);
-                        error = Some(reason);
-                        break;
-                    }
-                }
-                if !ring.mid_run(c) {
-                    continue;
-                }
-            }
-            let bytes = ring.peek(&place.cursor);
-            let wanted = bytes.len().min(to.len());
-            let n = at.while_it_stays(place, || to.copy_to_iter(bytes));
-            ring.consume(&mut place.cursor, n as u64);
+        while !to.is_empty() && error.is_none() && self.advance(at, place, &mut store) {
+            let ring = store.ring();
+            let n;
+            (n, error) = if ring.is_records() {
+                packets::copy_whole(ring, at, place, to)
+                    .map_or_else(|e| (0, Some(e)), |n| (n, None))
+            } else {
+                copy_bytes(ring, at, place, to)
+            };
             copied = copied.wrapping_add(n);
-            if n < wanted {
-                error = Some(EFAULT);
-                break;
-            }
-            if one_run && !ring.mid_run(&place.cursor) {
+            if one_run && n != 0 && !ring.mid_run(&place.cursor) {
                 break;
             }
         }
@@ -127,19 +113,41 @@ impl Buffer {
     }
 }
 
-/// Begins to copy the packet a cursor has come to: what must stand before the events if somebody has taken
-/// the first of them. How many bytes that was.
-fn begin_packet(ring: &Ring<Owner>, c: &mut Cursor, to: &mut IovIterDest<'_>) -> Result<usize> {
-    let Some(header) = ring.header_of_rest(c) else {
-        let fits = ring.left_in_packet(c) <= to.len() as u64;
-        return if fits { Ok(0) } else { Err(EMSGSIZE) };
+/// Copies what there is without a gap at the cursor, as much as fits: how much that was, and what was
+/// wrong if it is less.
+fn copy_bytes(
+    ring: &Ring<Owner>,
+    at: &Position,
+    place: &mut Place,
+    to: &mut IovIterDest<'_>,
+) -> (usize, Option<Error>) {
+    let bytes = ring.peek(&place.cursor);
+    let wanted = bytes.len().min(to.len());
+    let n = at.while_it_stays(place, || to.copy_to_iter(bytes));
+    ring.consume(&mut place.cursor, n as u64);
+    (n, (n < wanted).then_some(EFAULT))
+}
+
+/// Calls `read` with `to` for what is read.
+///
+/// # Safety
+///
+/// `to` must be valid for writes of `len` bytes.
+unsafe fn into_memory<T>(
+    to: NonNull<u8>,
+    len: usize,
+    read: impl FnOnce(&mut IovIterDest<'_>) -> T,
+) -> T {
+    let vec = bindings::kvec {
+        iov_base: to.as_ptr().cast(),
+        iov_len: len,
     };
-    let len = (header.len() as u64).wrapping_add(ring.left_in_packet(c));
-    if len > to.len() as u64 {
-        return Err(EMSGSIZE);
-    }
-    if !packets::copy_all(to, &[&header]) {
-        return Err(EFAULT);
-    }
-    Ok(header.len())
+    let mut iter = MaybeUninit::<bindings::iov_iter>::uninit();
+    // SAFETY: `vec` and, as the caller promises, what it points to outlive the iterator, which is
+    // initialised then, and used by nobody else.
+    let iter = unsafe {
+        bindings::iov_iter_kvec(iter.as_mut_ptr(), bindings::ITER_DEST, &vec, 1, len);
+        IovIterDest::from_raw(iter.as_mut_ptr())
+    };
+    read(iter)
 }

@@ -4,7 +4,9 @@
 //! share it. How it waits is in `waiting.rs` and `poll.rs`.
 
 use super::claims::Scope;
+use super::merge::Patience;
 use super::observer::Observer;
+use super::rest::Rest;
 use super::sigio::Sigio;
 use super::waiting::Wait;
 use super::{Manner, Outcome, Position, View};
@@ -43,6 +45,7 @@ pub(crate) struct Descriptor {
     announced: bool,
     /// What `O_ASYNC` asks for.
     pub(super) sigio: SetOnce<Pin<KBox<Sigio>>>,
+    pub(super) rest: SetOnce<Pin<KBox<Rest>>>,
 }
 
 impl Descriptor {
@@ -93,6 +96,7 @@ impl Descriptor {
             flush_interval: AtomicU32::new(0),
             announced: false,
             sigio: SetOnce::new(),
+            rest: SetOnce::new(),
         };
         Ok(KBox::new(descriptor, GFP_KERNEL)?)
     }
@@ -183,7 +187,7 @@ impl Descriptor {
         }
     }
 
-    fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> View<'_> {
         match self.observer.as_ref() {
             Some(observer) => View::Observer(observer),
             None => View::Consumer,
@@ -238,7 +242,7 @@ impl Descriptor {
 
     pub(super) fn is_readable(&self) -> bool {
         let manner = self.manner();
-        self.any_position(|buffer, at| buffer.is_readable(at, manner))
+        self.has_rest() || self.any_position(|buffer, at| buffer.is_readable(at, manner))
     }
 
     /// What a mapping of `buffer` shows: what is written to; to who consumes, what he is to read next.
@@ -278,17 +282,38 @@ impl Descriptor {
 
     /// Reads what there is, waiting for it if `wait`.
     pub(crate) fn read(&self, to: &mut IovIterDest<'_>, wait: Wait) -> Result<usize> {
+        self.begin_reading()?;
+        self.wait_until(wait, || self.read_now(to, wait.patience()))
+    }
+
+    /// A read makes it a consumer, if it does not observe.
+    pub(super) fn begin_reading(&self) -> Result {
         if !self.claimed.load(Ordering::Acquire) {
             self.claim(false)?;
         }
+        Ok(())
+    }
+
+    /// Reads what there is: first what is left of a packet some of which was moved to a pipe.
+    pub(super) fn read_now(&self, to: &mut IovIterDest<'_>, patience: Patience) -> Result<Outcome> {
+        self.take_rest(to)
+            .unwrap_or_else(|| self.read_ring(to, patience))
+    }
+
+    /// Reads what there is in the buffers.
+    pub(super) fn read_ring(
+        &self,
+        to: &mut IovIterDest<'_>,
+        patience: Patience,
+    ) -> Result<Outcome> {
         let view = self.view();
-        self.wait_until(wait, || match &self.buffer {
-            None => self.channel.read(view, to, self.manner()),
+        match &self.buffer {
+            None => self.channel.read(view, to, self.manner(), patience),
             Some(buffer) => match view.position(buffer) {
                 Some(at) => buffer.read(at, to),
                 None => Err(EINVAL),
             },
-        })
+        }
     }
 
     /// How many bytes a read of `most` would find, waiting for some if `wait`.
@@ -301,14 +326,26 @@ impl Descriptor {
         })
     }
 
-    /// How many bytes, at most `most`, there are to read.
+    /// How many bytes, at most `most`, there are to read; of packets that are made for the reader so many at
+    /// least, and enough for the first.
     pub(crate) fn available(&self, most: u64) -> u64 {
-        let mut sum = 0u64;
+        let mut sum = most.min(self.left_of_rest() as u64);
         self.any_position(|buffer, at| {
-            sum = sum.wrapping_add(buffer.available(at, most.wrapping_sub(sum)));
+            let left = most.wrapping_sub(sum);
+            sum = sum.wrapping_add(buffer.available(at, self.manner(), left));
             sum == most
         });
         sum
+    }
+
+    /// How much memory a read of parts needs that is to move `most` bytes at most.
+    pub(crate) fn needed(&self, most: usize) -> usize {
+        match self.available(most as u64) as usize {
+            // Then it is a packet that is longer.
+            0 if self.is_readable() => most,
+            // A read has to say why it gives nothing.
+            n => n.max(1),
+        }
     }
 }
 
@@ -317,6 +354,7 @@ impl Drop for Descriptor {
         if let Some(sigio) = self.sigio.as_ref() {
             sigio.stop(self.queue());
         }
+        self.give_up_rest();
         let hub = self.channel.hub();
         let mut readers = hub.readers.lock();
         if !self.in_kernel {

@@ -9,17 +9,15 @@
 //! have consumed or overwritten meanwhile does not matter.
 
 use super::descriptor::Descriptor;
+use super::merge::Patience;
 use super::position::Mark;
 use super::waiting::Wait;
 pub(crate) use super::walk::Unit;
 use super::walk::{Amount, Until};
-use super::{Manner, Merge, View};
+use super::{into_memory, Manner, Merge, View};
 use crate::buffer::Buffer;
 use crate::channel::Channel;
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use kernel::bindings;
-use kernel::iov::IovIterDest;
 use kernel::prelude::*;
 use kernel::sync::{new_mutex, Arc, Mutex};
 
@@ -104,18 +102,8 @@ impl Reader {
         let Some(to) = to else {
             return self.descriptor.look(count, wait);
         };
-        let vec = bindings::kvec {
-            iov_base: to.as_ptr().cast(),
-            iov_len: count,
-        };
-        let mut iter = MaybeUninit::<bindings::iov_iter>::uninit();
-        // SAFETY: `vec` and, as the caller promises, what it points to outlive the iterator, which
-        // is initialised then, and used by nobody else.
-        let iter = unsafe {
-            bindings::iov_iter_kvec(iter.as_mut_ptr(), bindings::ITER_DEST, &vec, 1, count);
-            IovIterDest::from_raw(iter.as_mut_ptr())
-        };
-        self.descriptor.read(iter, wait)
+        // SAFETY: As the caller promises.
+        unsafe { into_memory(to, count, |to| self.descriptor.read(to, wait)) }
     }
 
     /// How many bytes there are to read.
@@ -155,10 +143,9 @@ impl Reader {
         let pos = buffer.written_pos();
         let most = buffer.amount(said.to, pos).get(unit).min(n);
         let until = Until {
-            pos,
             most,
             unit,
-            one_run: false,
+            ..Until::pos(pos)
         };
         said.to = buffer.walk(said.to, until).to;
         buffer.consume_to(said.to.pos);
@@ -195,10 +182,10 @@ impl Reader {
             return 0;
         };
         let until = Until {
-            pos: at.pos(),
             most,
             unit,
             one_run,
+            ..Until::pos(at.pos())
         };
         let walked = buffer.walk(buffer.consumer.mark(), until);
         buffer.consume_to(walked.to.pos);
@@ -217,7 +204,7 @@ impl Reader {
         let mut left = most;
         while left != 0 {
             let (view, manner) = (View::Consumer, Manner::Runs);
-            let next = channel.next(view, merge, manner, false, has_some);
+            let next = channel.next(view, merge, manner, Patience::None, has_some);
             let Ok(Some((buffer, at))) = next else {
                 break;
             };

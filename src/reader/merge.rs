@@ -14,7 +14,7 @@ use crate::channel::Channel;
 use core::sync::atomic::Ordering;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
-use kernel::time::{delay::fsleep, Delta};
+use kernel::time::{delay::fsleep, Delta, Instant, Monotonic};
 
 /// How the data of the buffers is taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,7 @@ pub(crate) struct Merge {
     bound: u64,
     /// How many turns there were.
     stamp: u64,
+    waited: Waited,
     /// The time of what was given away last.
     pub(super) last: u64,
     /// Packets made.
@@ -71,36 +72,66 @@ enum Look {
     Later,
 }
 
-/// How long the others wait for an unfinished record, in all: the writer runs, and cannot be preempted.
-struct Patience {
-    looks: u32,
-    naps: u32,
+/// Whether a reader waits for an unfinished record of which others have to wait for their turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// No.
+    None,
+    /// It looks again and again, but does not sleep.
+    Looks,
+    /// It sleeps in between.
+    Sleeps,
 }
 
-impl Patience {
+/// How long the others have waited, in all, since something was given away: the writer runs, and cannot
+/// be preempted. What counts is not time: if the reader's CPU does not run, that of the writer may not either.
+#[derive(Default)]
+struct Waited {
+    /// Looks of this read.
+    looks: u32,
+    /// Looks a millisecond after the one before, also of other reads.
+    naps: u32,
+    /// When somebody who does not sleep had the last of them.
+    last: Option<Instant<Monotonic>>,
+}
+
+/// What there is to do about an unfinished record.
+enum Verdict {
+    LookAgain,
+    /// The reader comes again.
+    Leave,
+    /// The others have waited long enough.
+    GoOn,
+}
+
+impl Waited {
     const LOOKS: u32 = 100;
-    /// Of a millisecond.
     const NAPS: u32 = 20;
+    const NAP: Delta = Delta::from_millis(1);
 
-    fn new() -> Self {
-        Self {
-            looks: Self::LOOKS,
-            naps: Self::NAPS,
+    /// Waits for a moment, if it is to.
+    fn wait(&mut self, patience: Patience) -> Verdict {
+        if patience == Patience::None {
+            return Verdict::Leave;
         }
-    }
-
-    /// Waits for a moment. Says whether to look once more.
-    fn wait(&mut self) -> bool {
-        if let Some(left) = self.looks.checked_sub(1) {
-            self.looks = left;
+        if self.looks < Self::LOOKS {
+            self.looks = self.looks.wrapping_add(1);
             core::hint::spin_loop();
-        } else if let Some(left) = self.naps.checked_sub(1) {
-            self.naps = left;
-            fsleep(Delta::from_millis(1));
-        } else {
-            return false;
+            return Verdict::LookAgain;
         }
-        true
+        if self.naps >= Self::NAPS {
+            return Verdict::GoOn;
+        }
+        if patience == Patience::Sleeps {
+            self.naps = self.naps.wrapping_add(1);
+            fsleep(Self::NAP);
+            return Verdict::LookAgain;
+        }
+        if self.last.is_none_or(|last| last.elapsed() >= Self::NAP) {
+            self.naps = self.naps.wrapping_add(1);
+            self.last = Some(Instant::now());
+        }
+        Verdict::Leave
     }
 }
 
@@ -195,18 +226,24 @@ impl Channel {
 
     /// Copies as much of all buffers as there is and fits, in order of time: a run once begun is
     /// finished before data of another buffer follows.
-    pub(crate) fn read(
+    pub(super) fn read(
         &self,
         view: View<'_>,
         to: &mut IovIterDest<'_>,
         manner: Manner,
+        patience: Patience,
     ) -> Result<Outcome> {
         let mut merge = view.merge(self).lock();
         let mut copied = 0usize;
         while !to.is_empty() {
             // Who has something for the user does not wait.
-            let waits = copied == 0;
-            let Some((buffer, at)) = self.next(view, &mut merge, manner, waits, |_| true)? else {
+            let patience = if copied == 0 {
+                patience
+            } else {
+                Patience::None
+            };
+            let next = self.next(view, &mut merge, manner, patience, |_| true)?;
+            let Some((buffer, at)) = next else {
                 break;
             };
             let outcome = match manner {
@@ -244,14 +281,14 @@ impl Channel {
         }
     }
 
-    /// The buffer whose turn it is, of those that are `wanted`. If it `waits`, it does so for unfinished
-    /// records, for a while.
+    /// The buffer whose turn it is, of those that are `wanted`. For unfinished records it waits for a while,
+    /// with `patience`; `None` if they are in the way, or nothing is there.
     pub(super) fn next<'a>(
         &'a self,
         view: View<'a>,
         merge: &mut Merge,
         manner: Manner,
-        waits: bool,
+        patience: Patience,
         wanted: impl Fn(&Buffer) -> bool,
     ) -> Result<Option<(&'a Buffer, &'a Position)>> {
         let find = |number: u32| {
@@ -263,7 +300,8 @@ impl Channel {
             merge.current = None;
             return Ok(Some(found));
         }
-        let (mut patience, mut rounds) = (Patience::new(), 0u32);
+        merge.waited.looks = 0;
+        let mut rounds = 0u32;
         loop {
             let Some(turn) = merge.pop() else {
                 if rounds != 0 && merge.turns.peek().is_none() {
@@ -285,20 +323,30 @@ impl Channel {
                     if manner == Manner::Runs && merge.pass(turn.time) {
                         self.hub().late.fetch_add(1, Ordering::Relaxed);
                     }
+                    merge.waited.naps = 0;
                     return Ok(Some((buffer, at)));
                 }
                 Look::Unfinished(_) => {
-                    if !merge.others_are_ready() || (waits && !patience.wait()) {
+                    let verdict = if merge.others_are_ready() {
+                        merge.waited.wait(patience)
+                    } else {
+                        Verdict::GoOn
+                    };
+                    match verdict {
                         // The next round looks again.
-                        continue;
-                    }
-                    merge.turns.push(turn);
-                    if !waits {
-                        return Ok(None);
+                        Verdict::GoOn => continue,
+                        Verdict::LookAgain => merge.turns.push(turn),
+                        Verdict::Leave => {
+                            merge.turns.push(turn);
+                            return Ok(None);
+                        }
                     }
                 }
                 // Somebody else was quicker, or it was finished meanwhile.
-                _ => merge.enter(turn.number, &look),
+                _ => {
+                    merge.waited.naps = 0;
+                    merge.enter(turn.number, &look);
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use super::position::Place;
 use super::{Outcome, Position};
 use crate::buffer::{Buffer, Store};
 use crate::channel::Channel;
-use crate::ring::{Made, PACKET_HEADER};
+use crate::ring::{Made, Owner, Ring, PACKET_HEADER};
 use core::sync::atomic::Ordering;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
@@ -31,6 +31,50 @@ pub(super) fn copy_all(to: &mut IovIterDest<'_>, parts: &[&[u8]]) -> bool {
         }
     }
     true
+}
+
+/// Copies the packet a cursor has come to, or nothing: how many bytes that was, none if there is nothing in
+/// it. What stands before the events is made if somebody has taken the first of them.
+pub(super) fn copy_whole(
+    ring: &Ring<Owner>,
+    at: &Position,
+    place: &mut Place,
+    to: &mut IovIterDest<'_>,
+) -> Result<usize> {
+    let c = &mut place.cursor;
+    let Some(before) = ring.to_packet(c) else {
+        return Ok(0);
+    };
+    let len = before.wrapping_add(ring.left_in_packet(c));
+    if len > to.len() as u64 {
+        ring.detach(c);
+        return Err(EMSGSIZE);
+    }
+    let header = ring.header_of_rest(c, len);
+    let header = header.as_ref().map_or(&[][..], |header| header);
+    let mark = c.bookmark();
+    at.stay(place);
+    let c = &mut place.cursor;
+    let mut copied = to.copy_to_iter(header);
+    let mut fits = copied == header.len();
+    while fits && ring.mid_run(c) {
+        let bytes = ring.peek(c);
+        let n = to.copy_to_iter(bytes);
+        copied = copied.wrapping_add(n);
+        fits = n == bytes.len();
+        if fits {
+            ring.consume(c, n as u64);
+        }
+    }
+    at.go_on();
+    if fits {
+        return Ok(copied);
+    }
+    // SAFETY: It was advanced by as much just now.
+    unsafe { to.revert(copied) };
+    c.back_to(&mark);
+    ring.detach(c);
+    Err(EFAULT)
 }
 
 impl Channel {
@@ -117,14 +161,7 @@ impl Buffer {
     /// Brings a reader to the store it reads, in that manner.
     pub(super) fn enter_for(&self, place: &mut Place, manner: Manner) -> Arc<Store> {
         let store = self.enter(place);
-        let (ring, c) = (store.ring(), &mut place.cursor);
-        c.parts = manner == Manner::Events;
-        while manner == Manner::Events && ring.mid_run(c) {
-            // Somebody who reads this buffer alone has got half a packet, as the rest of his memory is
-            // bad: where in it events begin is not known.
-            let n = ring.peek(c).len() as u64;
-            ring.consume(c, n);
-        }
+        place.cursor.parts = manner == Manner::Events;
         store
     }
 

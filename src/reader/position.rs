@@ -151,19 +151,39 @@ impl Position {
     /// Does what may take as long as a user likes, with a reader that stays in its run meanwhile, and lets
     /// those who count know.
     pub(super) fn while_it_stays<T>(&self, place: &Place, f: impl FnOnce() -> T) -> T {
-        if !self.consumes {
-            return f();
+        self.stay(place);
+        let result = f();
+        self.go_on();
+        result
+    }
+
+    /// From now on the reader counts as one that stays in its run.
+    pub(super) fn stay(&self, place: &Place) {
+        if self.consumes {
+            self.seen.with(|seen| {
+                seen.note(place.generation, &place.cursor);
+                seen.stays = Some(place.cursor.unread());
+            });
         }
+    }
+
+    /// It does so no longer.
+    pub(super) fn go_on(&self) {
+        if self.consumes {
+            self.seen.with(|seen| {
+                seen.stays = None;
+                seen.turns = seen.turns.wrapping_add(1);
+            });
+        }
+    }
+
+    /// Of what the reader has read nobody got `count`: that is missed, whatever was said before.
+    pub(super) fn miss(&self, place: &mut Place, count: Count) {
+        place.cursor.miss(count);
         self.seen.with(|seen| {
             seen.note(place.generation, &place.cursor);
-            seen.stays = Some(place.cursor.unread());
+            seen.said.read_is(seen.read);
         });
-        let result = f();
-        self.seen.with(|seen| {
-            seen.stays = None;
-            seen.turns = seen.turns.wrapping_add(1);
-        });
-        result
     }
 
     /// Whether the reader is in the middle of a run.
@@ -375,7 +395,7 @@ impl Buffer {
             self.follow(at, place);
         }
         let _guest = self.be_guest();
-        let (stats, progress, room) = match place {
+        let (mut stats, progress, room) = match place {
             Some(place) => self.look_from(&place),
             None => {
                 let seen = at.seen.with(|seen| *seen);
@@ -387,6 +407,11 @@ impl Buffer {
                 (stats, progress, room)
             }
         };
-        (at.seen.with(|seen| seen.said.after(&stats, room)), progress)
+        let stats = at.seen.with(|seen| {
+            // Some of it may have been missed after all.
+            stats.read = stats.read.at_most(seen.read);
+            seen.said.after(&stats, room)
+        });
+        (stats, progress)
     }
 }

@@ -3,6 +3,7 @@
 //! Waiting for data: what a descriptor's readers wish for, and what ends their sleep.
 
 use super::descriptor::Descriptor;
+use super::merge::Patience;
 use super::{Manner, Outcome};
 use crate::bindings as local;
 use crate::buffer::Buffer;
@@ -23,6 +24,14 @@ pub(crate) enum Wait {
 }
 
 impl Wait {
+    /// Whether to wait for records that are not finished.
+    pub(super) fn patience(self) -> Patience {
+        match self {
+            Self::No => Patience::Looks,
+            _ => Patience::Sleeps,
+        }
+    }
+
     /// Whether to wait, or which error it is not to.
     fn may_go_on(self) -> Result {
         match self {
@@ -110,6 +119,7 @@ impl Descriptor {
         let due = || {
             let whatever = expired || self.urged() != urged;
             self.channel().hub().is_closed()
+                || self.has_rest()
                 || self.any_position(|buffer, at| {
                     let target = buffer.target(self.watermark(), buffer.pos_of(at));
                     let reached = buffer.written_pos() >= target;

@@ -3,7 +3,9 @@
 //! Going over data without copying it: how much there is, and consuming what somebody else has read.
 
 use super::position::{Mark, Position};
+use super::Manner;
 use crate::buffer::Buffer;
+use crate::ring::{Cursor, Owner, Ring, PACKET_HEADER};
 
 /// In what data is counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,49 @@ pub(super) struct Until {
     pub(super) unit: Unit,
     /// Only to the end of the first run.
     pub(super) one_run: bool,
+    pub(super) manner: Manner,
+}
+
+impl Until {
+    /// All there is up to a position.
+    pub(super) fn pos(pos: u64) -> Self {
+        Self {
+            pos,
+            most: u64::MAX,
+            unit: Unit::Bytes,
+            one_run: false,
+            manner: Manner::Runs,
+        }
+    }
+
+    /// Goes over what a reader gets next, in the run a cursor is in: how many bytes it gets of it. `None`:
+    /// it is more than is `wanted`, or behind the position.
+    fn step(&self, ring: &Ring<Owner>, c: &mut Cursor, from: Mark, wanted: u64) -> Option<u64> {
+        let within = self.pos.wrapping_sub(from.pos);
+        match self.manner {
+            Manner::Events => {
+                let Some(skip) = ring.to_event(c) else {
+                    return Some(0);
+                };
+                // It is a packet of its own at least.
+                let n = ring.peek(c).len() as u64;
+                ring.consume(c, n);
+                Some(PACKET_HEADER.wrapping_add(n).wrapping_sub(skip))
+            }
+            Manner::Runs if ring.is_records() => {
+                let Some(before) = ring.to_packet(c) else {
+                    return Some(0);
+                };
+                let n = before.wrapping_add(ring.consume_run(c));
+                (n <= wanted && within != 0).then_some(n)
+            }
+            Manner::Runs => {
+                let n = (ring.peek(c).len() as u64).min(within).min(wanted);
+                ring.consume(c, n);
+                (n != 0).then_some(n)
+            }
+        }
+    }
 }
 
 /// How far a walk came.
@@ -67,6 +112,7 @@ impl Buffer {
     pub(super) fn walk(&self, from: Mark, until: Until) -> Walked {
         let _guest = self.be_guest();
         let (mut place, mut store) = self.place_at(from);
+        place.cursor.parts = until.manner == Manner::Events;
         let mut walked = Walked {
             to: from,
             over: Amount::default(),
@@ -80,27 +126,21 @@ impl Buffer {
             // The step may have gone over the end of a sub-buffer.
             walked.to = mark;
             walked.over.subbufs = place.cursor.ended;
-            let ring = store.ring();
             let wanted = match until.unit {
                 Unit::Bytes => left(walked.over),
-                Unit::Subbufs => u64::MAX,
+                Unit::Subbufs if left(walked.over) != 0 => u64::MAX,
+                Unit::Subbufs => break,
             };
-            if ring.is_records() && ring.left_in_packet(&place.cursor) > wanted {
+            let step = until.step(store.ring(), &mut place.cursor, mark, wanted);
+            let Some(n) = step else {
                 break;
-            }
-            let n = (store.ring().peek(&place.cursor).len() as u64)
-                .min(until.pos.wrapping_sub(mark.pos))
-                .min(wanted);
-            if n == 0 || left(walked.over) == 0 {
-                break;
-            }
-            store.ring().consume(&mut place.cursor, n);
+            };
             walked.to = place.mark(&store);
             walked.over = Amount {
                 bytes: walked.over.bytes.wrapping_add(n),
                 subbufs: place.cursor.ended,
             };
-            if until.one_run && !store.ring().mid_run(&place.cursor) {
+            if until.one_run && n != 0 && !store.ring().mid_run(&place.cursor) {
                 break;
             }
         }
@@ -110,25 +150,28 @@ impl Buffer {
 
     /// How much can be read from `from` on, up to `pos`.
     pub(super) fn amount(&self, from: Mark, pos: u64) -> Amount {
-        let until = Until {
-            pos,
-            most: u64::MAX,
-            unit: Unit::Bytes,
-            one_run: false,
-        };
-        self.walk(from, until).over
+        self.walk(from, Until::pos(pos)).over
     }
 
     /// How many bytes, at most `most`, reads at `at` would find, if they went on to where writers are
-    /// now.
-    pub(super) fn available(&self, at: &Position, most: u64) -> u64 {
+    /// now. Of packets that are made it is not known how many it will be: so much at least.
+    pub(super) fn available(&self, at: &Position, manner: Manner, most: u64) -> u64 {
         let until = Until {
-            pos: self.written_pos(),
             most,
-            unit: Unit::Bytes,
-            one_run: false,
+            manner,
+            ..Until::pos(self.written_pos())
         };
-        self.walk(at.mark(), until).over.get(Unit::Bytes)
+        self.walk(at.mark(), until).over.bytes.min(most)
+    }
+
+    /// How long memory must be for the next packet that is read at `at`; 0: there is none.
+    pub(super) fn next_packet(&self, at: &Position, manner: Manner) -> u64 {
+        let until = Until {
+            one_run: true,
+            manner,
+            ..Until::pos(self.written_pos())
+        };
+        self.walk(at.mark(), until).over.bytes
     }
 
     /// Consumes all before `pos`, as if it were read; of packets whole ones only.

@@ -90,6 +90,13 @@ impl Count {
     }
 }
 
+/// A place in a cursor's run.
+pub(crate) struct Bookmark {
+    off: u64,
+    stop: u64,
+    partly: u64,
+}
+
 /// What a sub-buffer, or the part of it that is committed, has for a reader.
 pub(super) struct Run {
     /// Everything before the sub-buffer.
@@ -155,6 +162,31 @@ impl Cursor {
         self.off = to;
         self.read.bytes = self.read.bytes.wrapping_add(payload);
         self.partly = self.partly.wrapping_add(payload);
+    }
+
+    /// Where it is in its run, to go back to.
+    pub(crate) fn bookmark(&self) -> Bookmark {
+        Bookmark {
+            off: self.off,
+            stop: self.stop,
+            partly: self.partly,
+        }
+    }
+
+    /// Goes back to where it was in the run, which is not finished: nothing was read from there on.
+    pub(crate) fn back_to(&mut self, mark: &Bookmark) {
+        let over = self.partly.wrapping_sub(mark.partly);
+        self.read.bytes = self.read.bytes.wrapping_sub(over);
+        self.partly = mark.partly;
+        // INVARIANT: It was there before, with the slot held as it is.
+        (self.off, self.stop) = (mark.off, mark.stop);
+    }
+
+    /// Of what it has read `count` never came to a user.
+    #[cfg(MODULE)]
+    pub(crate) fn miss(&mut self, count: Count) {
+        self.read = self.read.minus(count);
+        self.missed = self.missed.plus(count);
     }
 
     /// Counts the records of a run that was read to its end.

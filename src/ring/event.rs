@@ -28,6 +28,9 @@ const SIZES: usize = 24;
 /// Where the number of refused events is.
 pub(super) const DISCARDED: u64 = 56;
 
+/// Where the CPU is.
+const CPU: usize = 72;
+
 /// Bytes of an event before its fields.
 pub(crate) const EVENT_HEADER: u64 = 16;
 
@@ -69,8 +72,16 @@ pub(super) fn header(packet: &Packet, facts: &Facts, discarded: u64, number: u64
             &word.to_ne_bytes(),
         );
     }
-    put(&mut head, 72, &packet.cpu.to_ne_bytes());
+    put(&mut head, CPU, &packet.cpu.to_ne_bytes());
     head
+}
+
+/// How long the packet at the start of `bytes` is, and of which CPU, as its header says.
+pub(crate) fn packet_in(bytes: &[u8]) -> Option<(usize, u32)> {
+    let (_, bits) = bytes.split_at_checked(SIZES)?;
+    let (_, cpu) = bytes.split_at_checked(CPU)?;
+    let bits = u64::from_ne_bytes(*bits.first_chunk()?);
+    Some(((bits / 8) as usize, u32::from_ne_bytes(*cpu.first_chunk()?)))
 }
 
 /// Makes the header of a packet that of its end, which has `bits` with the header.

@@ -102,7 +102,7 @@ pub(crate) use self::clock::Clock;
 pub(crate) use self::copy::{LONG_COPY, WORD};
 pub(crate) use self::cursor::{Count, Cursor};
 #[allow(unused_imports)]
-pub(crate) use self::event::{Packet, EVENT_HEADER, PACKET_HEADER};
+pub(crate) use self::event::{packet_in, Packet, EVENT_HEADER, PACKET_HEADER};
 #[allow(unused_imports)]
 pub(crate) use self::hooks::Reserve;
 pub(crate) use self::hooks::{Hooks, Opened, Whole};
@@ -117,7 +117,7 @@ pub(crate) use self::spec::{Delivery, Reserves, Spec};
 pub(crate) use self::stats::{Progress, Said, Stats};
 pub(crate) use self::sync::{now, Locked, Owner, Rmw, Shared};
 #[allow(unused_imports)]
-pub(crate) use self::unpack::Made;
+pub(crate) use self::unpack::{left_behind, Made};
 
 use self::claim::Claim;
 use self::event::SPARE;

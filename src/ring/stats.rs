@@ -75,6 +75,12 @@ pub(crate) struct Said {
 }
 
 impl Said {
+    /// Of what was said to be read no more is.
+    #[cfg(MODULE)]
+    pub(crate) fn read_is(&mut self, read: Count) {
+        self.read = self.read.at_most(read);
+    }
+
     /// What is to be said after a look that has found `found`, in rings of `room` bytes.
     ///
     /// A look takes its time, and may be late: so nothing of what was said before is taken back, and of

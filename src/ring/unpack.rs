@@ -4,7 +4,7 @@
 //! sub-buffers that are not complete.
 
 use crate::ring::{
-    cursor::Cursor,
+    cursor::{Count, Cursor},
     event::{self, aligned, pad, Facts, EVENT_HEADER, PACKET_HEADER},
     spec::Format,
     sync::{Ordering, Rmw},
@@ -38,6 +38,23 @@ fn event_in(bytes: &[u8]) -> Option<(u64, u64)> {
     let fields = u32::from_ne_bytes(bytes.get(12..16)?.try_into().ok()?);
     let len = EVENT_HEADER.wrapping_add(fields.into());
     (len <= bytes.len() as u64).then_some((time, len))
+}
+
+/// Of the events in a packet of which somebody has got the first `taken` bytes only: those he has not got
+/// to their end, and how many bytes that is.
+pub(crate) fn left_behind(packet: &[u8], taken: usize) -> Count {
+    let taken = taken as u64;
+    let (mut records, mut at) = (0u64, PACKET_HEADER);
+    while let Some((_, len)) = packet.get(at as usize..).and_then(event_in) {
+        let end = at.wrapping_add(len);
+        records = records.wrapping_add(u64::from(end > taken));
+        // As in the sub-buffer: a header has a multiple of 8 bytes.
+        at = aligned(end);
+    }
+    Count {
+        records,
+        bytes: (packet.len() as u64).saturating_sub(taken.max(PACKET_HEADER)),
+    }
 }
 
 impl<R: Rmw> Ring<R> {
@@ -139,23 +156,44 @@ impl<R: Rmw> Ring<R> {
         }
     }
 
-    /// If the events before the cursor, which has begun a run, were given away in other packets: a
-    /// header for the rest, and how many bytes that has. The cursor is brought to its first event.
-    pub(crate) fn header_of_rest(&self, c: &mut Cursor) -> Option<[u8; PACKET_HEADER as usize]> {
+    /// Brings the cursor, which has begun a run, to what readers get of that as a packet: how many bytes of
+    /// it they get from elsewhere. If the events before were given away in other packets, that is
+    /// [`header_of_rest()`](Self::header_of_rest). `None`: nothing is left in the run, and it is over.
+    pub(crate) fn to_packet(&self, c: &mut Cursor) -> Option<u64> {
+        if c.off == 0 {
+            return Some(0);
+        }
+        let skip = self.to_event(c)?;
+        self.consume(c, skip);
+        Some(PACKET_HEADER)
+    }
+
+    /// The header of a packet of `len` bytes with the events from the cursor on, if those before were
+    /// given away in other packets.
+    pub(crate) fn header_of_rest(
+        &self,
+        c: &Cursor,
+        len: u64,
+    ) -> Option<[u8; PACKET_HEADER as usize]> {
         if c.off == 0 {
             return None;
         }
-        let skip = self.to_event(c)?;
-        let begin = self.event_time_at(c, skip);
-        self.consume(c, skip);
         let mut head = [0; PACKET_HEADER as usize];
         // SAFETY: The sub-buffer is delivered, as only whole ones are given so, and held.
         unsafe { self.read_bytes(self.geo.start(c.seq), &mut head) };
-        let bits = PACKET_HEADER
-            .wrapping_add(self.left_in_packet(c))
-            .wrapping_mul(8);
-        event::patch(&mut head, bits, begin);
+        event::patch(&mut head, len.wrapping_mul(8), self.event_time_at(c, 0));
         Some(head)
+    }
+
+    /// Goes over all that is left of the run a cursor is in. How many bytes that is.
+    pub(crate) fn consume_run(&self, c: &mut Cursor) -> u64 {
+        let mut sum = 0u64;
+        while self.mid_run(c) {
+            let n = self.peek(c).len() as u64;
+            self.consume(c, n);
+            sum = sum.wrapping_add(n);
+        }
+        sum
     }
 
     /// Whether something that was reserved before the position is now, behind the cursor, is not committed:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! splice(2) and sendfile(2) from a file: what a read would give, in pages that are the pipe's own.
+//! splice(2) and sendfile(2) from a file: what a read would give, in pages that are the pipe's own. Of packets
+//! also parts, as what is in a pipe is a stream of bytes; the rest is there for the next who takes some from the same
+//! open file.
 //!
 //! They are not the ring's pages: a pipe keeps a page for as long as it likes, and `tee()` hands it on.
 //! Writers would have to pass by the sub-buffer all that time, or to change what is in the pipe.
@@ -51,10 +53,8 @@ fn splice(descriptor: &Descriptor, pipe: &Pipe<'_>, len: usize, wait: Wait) -> R
         pipe.check_readers()?;
         let most = len.min(pipe.room().saturating_mul(PAGE_SIZE));
         if most != 0 {
-            // As much as is needed now; more than nothing, as a read has to say why it gives nothing.
-            let needed = descriptor.available(most as u64) as usize;
-            let mut pages = Pages::new(needed.clamp(1, most))?;
-            match pages.fill(|to| descriptor.read(to, Wait::No)) {
+            let mut pages = Pages::new(descriptor.needed(most))?;
+            match pages.fill(|to| descriptor.read_parts(to, wait)) {
                 Err(error) if error == EAGAIN && wait != Wait::No => {
                     pipe.unlocked(|| descriptor.wait(wait))?;
                 }

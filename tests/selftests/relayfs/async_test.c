@@ -101,6 +101,10 @@ static const struct stream_kind records = {
 	.file = "s.d/cpu0", .flags = RELAY_MODE_NO_OVERWRITE | RELAY_FORMAT_RECORDS,
 };
 
+static const struct stream_kind records_whole = {
+	.file = "s", .flags = RELAY_MODE_NO_OVERWRITE | RELAY_FORMAT_RECORDS,
+};
+
 FIXTURE(edges)
 {
 	struct stream s;
@@ -117,16 +121,28 @@ FIXTURE_VARIANT_ADD(edges, signals_of_buffer) { .by = &by_signals, .kind = &stre
 FIXTURE_VARIANT_ADD(edges, signals_of_whole) { .by = &by_signals, .kind = &stream_whole };
 FIXTURE_VARIANT_ADD(edges, signals_of_global) { .by = &by_signals, .kind = &stream_global };
 FIXTURE_VARIANT_ADD(edges, signals_of_records) { .by = &by_signals, .kind = &records };
+FIXTURE_VARIANT_ADD(edges, signals_of_all_records)
+{
+	.by = &by_signals, .kind = &records_whole,
+};
 
 FIXTURE_VARIANT_ADD(edges, epoll_edges_of_buffer) { .by = &by_epoll_edges, .kind = &stream_buffer };
 FIXTURE_VARIANT_ADD(edges, epoll_edges_of_whole) { .by = &by_epoll_edges, .kind = &stream_whole };
 FIXTURE_VARIANT_ADD(edges, epoll_edges_of_global) { .by = &by_epoll_edges, .kind = &stream_global };
 FIXTURE_VARIANT_ADD(edges, epoll_edges_of_records) { .by = &by_epoll_edges, .kind = &records };
+FIXTURE_VARIANT_ADD(edges, epoll_edges_of_all_records)
+{
+	.by = &by_epoll_edges, .kind = &records_whole,
+};
 
 FIXTURE_VARIANT_ADD(edges, multishot_of_buffer) { .by = &by_multishot, .kind = &stream_buffer };
 FIXTURE_VARIANT_ADD(edges, multishot_of_whole) { .by = &by_multishot, .kind = &stream_whole };
 FIXTURE_VARIANT_ADD(edges, multishot_of_global) { .by = &by_multishot, .kind = &stream_global };
 FIXTURE_VARIANT_ADD(edges, multishot_of_records) { .by = &by_multishot, .kind = &records };
+FIXTURE_VARIANT_ADD(edges, multishot_of_all_records)
+{
+	.by = &by_multishot, .kind = &records_whole,
+};
 
 FIXTURE_SETUP(edges)
 {

@@ -326,6 +326,61 @@ TEST_F(uring, splices_to_a_pipe)
 	close(ends[1]);
 }
 
+/* Packets: those of a buffer, and those that are made of what is there. */
+TEST(reads_of_records)
+{
+	static const struct stream_kind kinds[] = {
+		{ .file = "s.d/cpu0", .flags = RELAY_MODE_NO_OVERWRITE | RELAY_FORMAT_RECORDS },
+		{ .file = "s", .flags = RELAY_MODE_NO_OVERWRITE | RELAY_FORMAT_RECORDS },
+	};
+	/* Of an event of 8 bytes. */
+	const int len = sizeof(struct relayfs_packet) + sizeof(struct relayfs_event) + 8;
+	struct io_uring ring;
+
+	ASSERT_EQ(io_uring_queue_init(8, &ring, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		char b[SUBBUF], *map = half_mapped();
+		struct stream s;
+		int ends[2];
+
+		ASSERT_EQ(stream_open_as(&s, &kinds[i], O_RDONLY), 0);
+		ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+		next_read(&ring, s.fd, b, sizeof(b));
+		ASSERT_EQ(io_uring_submit(&ring), 1);
+		EXPECT_EQ(result_now(&ring), NOTHING);
+		deliver(&s, "waitedfr");
+		EXPECT_EQ(result(&ring, NULL, NULL), len);
+		EXPECT_EQ(memcmp(b + len - 8, "waitedfr", 8), 0);
+		next_read(&ring, s.fd, b, sizeof(b))->rw_flags = NOWAIT;
+		ASSERT_EQ(io_uring_submit(&ring), 1);
+		EXPECT_EQ(result(&ring, NULL, NULL), -EAGAIN);
+		/* Not delivered: only packets that are made have it. */
+		stream_put(&s, "is there");
+		next_read(&ring, s.fd, b, sizeof(b))->rw_flags = NOWAIT;
+		ASSERT_EQ(io_uring_submit(&ring), 1);
+		EXPECT_EQ(result(&ring, NULL, NULL), i ? len : -EAGAIN);
+		deliver(&s, "complete");
+		next_read(&ring, s.fd, b, 8);
+		ASSERT_EQ(io_uring_submit(&ring), 1);
+		EXPECT_EQ(result(&ring, NULL, NULL), -EMSGSIZE);
+		next_read(&ring, s.fd, map + PAGE - 100, SUBBUF);
+		ASSERT_EQ(io_uring_submit(&ring), 1);
+		EXPECT_EQ(result(&ring, NULL, NULL), -EFAULT);
+		/* By bytes, and what is left of it. */
+		io_uring_prep_splice(io_uring_get_sqe(&ring), s.fd, -1, ends[1], -1, 8, 0);
+		ASSERT_EQ(io_uring_submit(&ring), 1);
+		EXPECT_EQ(result(&ring, NULL, NULL), 8);
+		next_read(&ring, s.fd, b, sizeof(b))->rw_flags = NOWAIT;
+		ASSERT_EQ(io_uring_submit(&ring), 1);
+		EXPECT_EQ(result(&ring, NULL, NULL), (i ? len : len + 24) - 8);
+		close(ends[0]);
+		close(ends[1]);
+		munmap(map, PAGE);
+		stream_close(&s);
+	}
+	io_uring_queue_exit(&ring);
+}
+
 TEST_F(uring, who_dies_with_requests_leaves_nothing_behind)
 {
 	int fd, status;

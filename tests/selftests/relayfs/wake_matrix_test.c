@@ -23,6 +23,11 @@ static const struct stream_kind records = {
 	.file = "s.d/cpu0", .flags = RELAY_MODE_NO_OVERWRITE | RELAY_FORMAT_RECORDS,
 };
 
+/* Packets are made of what is there. */
+static const struct stream_kind records_whole = {
+	.file = "s", .flags = RELAY_MODE_NO_OVERWRITE | RELAY_FORMAT_RECORDS,
+};
+
 static const struct stream_kind observed = {
 	.file = "s", .flags = RELAY_MODE_NO_OVERWRITE,
 };
@@ -31,24 +36,28 @@ FIXTURE_VARIANT_ADD(wake, read_of_a_buffer) { .way = &by_read, .kind = &stream_b
 FIXTURE_VARIANT_ADD(wake, read_of_the_whole) { .way = &by_read, .kind = &stream_whole };
 FIXTURE_VARIANT_ADD(wake, read_of_a_global_one) { .way = &by_read, .kind = &stream_global };
 FIXTURE_VARIANT_ADD(wake, read_of_records) { .way = &by_read, .kind = &records };
+FIXTURE_VARIANT_ADD(wake, read_of_all_records) { .way = &by_read, .kind = &records_whole };
 FIXTURE_VARIANT_ADD(wake, read_of_an_observer) { .way = &by_read, .kind = &observed };
 
 FIXTURE_VARIANT_ADD(wake, splice_of_a_buffer) { .way = &by_splice, .kind = &stream_buffer };
 FIXTURE_VARIANT_ADD(wake, splice_of_the_whole) { .way = &by_splice, .kind = &stream_whole };
 FIXTURE_VARIANT_ADD(wake, splice_of_a_global_one) { .way = &by_splice, .kind = &stream_global };
 FIXTURE_VARIANT_ADD(wake, splice_of_records) { .way = &by_splice, .kind = &records };
+FIXTURE_VARIANT_ADD(wake, splice_of_all_records) { .way = &by_splice, .kind = &records_whole };
 FIXTURE_VARIANT_ADD(wake, splice_of_an_observer) { .way = &by_splice, .kind = &observed };
 
 FIXTURE_VARIANT_ADD(wake, poll_of_a_buffer) { .way = &by_poll, .kind = &stream_buffer };
 FIXTURE_VARIANT_ADD(wake, poll_of_the_whole) { .way = &by_poll, .kind = &stream_whole };
 FIXTURE_VARIANT_ADD(wake, poll_of_a_global_one) { .way = &by_poll, .kind = &stream_global };
 FIXTURE_VARIANT_ADD(wake, poll_of_records) { .way = &by_poll, .kind = &records };
+FIXTURE_VARIANT_ADD(wake, poll_of_all_records) { .way = &by_poll, .kind = &records_whole };
 FIXTURE_VARIANT_ADD(wake, poll_of_an_observer) { .way = &by_poll, .kind = &observed };
 
 FIXTURE_VARIANT_ADD(wake, epoll_of_a_buffer) { .way = &by_epoll, .kind = &stream_buffer };
 FIXTURE_VARIANT_ADD(wake, epoll_of_the_whole) { .way = &by_epoll, .kind = &stream_whole };
 FIXTURE_VARIANT_ADD(wake, epoll_of_a_global_one) { .way = &by_epoll, .kind = &stream_global };
 FIXTURE_VARIANT_ADD(wake, epoll_of_records) { .way = &by_epoll, .kind = &records };
+FIXTURE_VARIANT_ADD(wake, epoll_of_all_records) { .way = &by_epoll, .kind = &records_whole };
 FIXTURE_VARIANT_ADD(wake, epoll_of_an_observer) { .way = &by_epoll, .kind = &observed };
 
 FIXTURE_VARIANT_ADD(wake, epoll_edge_of_a_buffer) { .way = &by_epoll_edge, .kind = &stream_buffer };
@@ -59,6 +68,12 @@ FIXTURE_VARIANT_ADD(wake, epoll_edge_of_a_global_one)
 };
 
 FIXTURE_VARIANT_ADD(wake, epoll_edge_of_records) { .way = &by_epoll_edge, .kind = &records };
+
+FIXTURE_VARIANT_ADD(wake, epoll_edge_of_all_records)
+{
+	.way = &by_epoll_edge, .kind = &records_whole,
+};
+
 FIXTURE_VARIANT_ADD(wake, epoll_edge_of_an_observer) { .way = &by_epoll_edge, .kind = &observed };
 
 FIXTURE_VARIANT_ADD(wake, uring_read_of_a_buffer) { .way = &by_uring_read, .kind = &stream_buffer };
@@ -69,6 +84,12 @@ FIXTURE_VARIANT_ADD(wake, uring_read_of_a_global_one)
 };
 
 FIXTURE_VARIANT_ADD(wake, uring_read_of_records) { .way = &by_uring_read, .kind = &records };
+
+FIXTURE_VARIANT_ADD(wake, uring_read_of_all_records)
+{
+	.way = &by_uring_read, .kind = &records_whole,
+};
+
 FIXTURE_VARIANT_ADD(wake, uring_read_of_an_observer) { .way = &by_uring_read, .kind = &observed };
 
 FIXTURE_VARIANT_ADD(wake, uring_thread_of_a_buffer)
@@ -87,6 +108,12 @@ FIXTURE_VARIANT_ADD(wake, uring_thread_of_a_global_one)
 };
 
 FIXTURE_VARIANT_ADD(wake, uring_thread_of_records) { .way = &by_uring_thread, .kind = &records };
+
+FIXTURE_VARIANT_ADD(wake, uring_thread_of_all_records)
+{
+	.way = &by_uring_thread, .kind = &records_whole,
+};
+
 FIXTURE_VARIANT_ADD(wake, uring_thread_of_an_observer)
 {
 	.way = &by_uring_thread, .kind = &observed,
@@ -100,12 +127,19 @@ FIXTURE_VARIANT_ADD(wake, uring_poll_of_a_global_one)
 };
 
 FIXTURE_VARIANT_ADD(wake, uring_poll_of_records) { .way = &by_uring_poll, .kind = &records };
+
+FIXTURE_VARIANT_ADD(wake, uring_poll_of_all_records)
+{
+	.way = &by_uring_poll, .kind = &records_whole,
+};
+
 FIXTURE_VARIANT_ADD(wake, uring_poll_of_an_observer) { .way = &by_uring_poll, .kind = &observed };
 
 FIXTURE_VARIANT_ADD(wake, signal_of_a_buffer) { .way = &by_signal, .kind = &stream_buffer };
 FIXTURE_VARIANT_ADD(wake, signal_of_the_whole) { .way = &by_signal, .kind = &stream_whole };
 FIXTURE_VARIANT_ADD(wake, signal_of_a_global_one) { .way = &by_signal, .kind = &stream_global };
 FIXTURE_VARIANT_ADD(wake, signal_of_records) { .way = &by_signal, .kind = &records };
+FIXTURE_VARIANT_ADD(wake, signal_of_all_records) { .way = &by_signal, .kind = &records_whole };
 FIXTURE_VARIANT_ADD(wake, signal_of_an_observer) { .way = &by_signal, .kind = &observed };
 
 FIXTURE_SETUP(wake)
@@ -141,7 +175,7 @@ static bool begin(FIXTURE_DATA(wake) * self, const FIXTURE_VARIANT(wake) * varia
 	ASSERT_TRUE(waiter_ends(&self->w));					\
 	if (!self->w.way->takes)						\
 		EXPECT_EQ(self->w.events & (POLLIN | POLLHUP), POLLIN);		\
-	if (variant->kind == &records) {					\
+	if (variant->kind->flags & RELAY_FORMAT_RECORDS) {			\
 		struct relayfs_packet *packet = (void *)self->w.text;		\
 										\
 		EXPECT_GT(self->w.got, (ssize_t)sizeof(*packet));		\
@@ -159,12 +193,12 @@ TEST_F(wake, by_a_full_sub_buffer)
 	EXPECT_TRUE(waiter_sleeps(&self->w));
 	for (int i = 1; i < SUBBUF / 512; i++)
 		stream_fill(&self->s, i * 512, 512);
-	if (variant->kind == &records)
+	if (variant->kind->flags & RELAY_FORMAT_RECORDS)
 		stream_fill(&self->s, 0, 512);
 	ASSERT_TRUE(waiter_ends(&self->w));
 	if (!variant->way->takes)
 		EXPECT_EQ(self->w.events & (POLLIN | POLLHUP), POLLIN);
-	if (variant->kind != &records) {
+	if (!(variant->kind->flags & RELAY_FORMAT_RECORDS)) {
 		EXPECT_EQ(self->w.got, SUBBUF);
 		EXPECT_EQ(stream_wrong(self->w.text, 0, SUBBUF), (size_t)SUBBUF);
 	}
@@ -173,8 +207,8 @@ TEST_F(wake, by_a_full_sub_buffer)
 
 TEST_F(wake, by_each_write)
 {
-	if (variant->kind == &records)
-		SKIP(return, "packets are read when they are complete");
+	if (variant->kind->flags & RELAY_FORMAT_RECORDS)
+		SKIP(return, "complete sub-buffers wake readers of records");
 	ASSERT_TRUE(begin(self, variant, (struct stream_kind){ .flags = RELAY_DELIVERY_PACKET }));
 	stream_put(&self->s, "x");
 	EXPECT_TOLD("x");
@@ -182,8 +216,8 @@ TEST_F(wake, by_each_write)
 
 TEST_F(wake, by_the_watermark_to_the_byte)
 {
-	if (variant->kind == &records)
-		SKIP(return, "packets are read when they are complete");
+	if (variant->kind->flags & RELAY_FORMAT_RECORDS)
+		SKIP(return, "complete sub-buffers wake readers of records");
 	ASSERT_TRUE(begin(self, variant, (struct stream_kind){
 		.watermark = 6, .watermark_unit = RELAY_WATERMARK_BYTES }));
 	stream_put(&self->s, "hello");
@@ -196,8 +230,8 @@ TEST_F(wake, by_a_watermark_of_its_own)
 {
 	uint64_t bytes = 3;
 
-	if (variant->kind == &records)
-		SKIP(return, "packets are read when they are complete");
+	if (variant->kind->flags & RELAY_FORMAT_RECORDS)
+		SKIP(return, "complete sub-buffers wake readers of records");
 	ASSERT_TRUE(begin(self, variant, (struct stream_kind){ }));
 	/* Set while it waits. */
 	ASSERT_EQ(ioctl(self->s.fd, RELAY_IOC_SET_WATERMARK, &bytes), 0);
