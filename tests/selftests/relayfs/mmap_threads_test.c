@@ -68,6 +68,7 @@ static void map_all(struct mapper *m)
 {
 	struct mapped all = { .fd = m->fd };
 	const struct relayfs_meta *meta;
+	size_t half;
 
 	if (!mapped_map(&all)) {
 		/* It was replaced by one of another size since it told its own. */
@@ -87,9 +88,13 @@ static void map_all(struct mapper *m)
 		if (is_in_child((void *)all.map))
 			m->wrong = "a child inherits";
 	}
-	/* Whole, or from its middle on first. */
-	if (rand_r(&m->rnd) % 2)
-		munmap((void *)(all.map + all.len / 2), all.len - all.len / 2);
+	/* Whole, or from its middle on first; what is unmapped may be another thread's at once. */
+	half = all.len / 2 & -(size_t)PAGE;
+	if (rand_r(&m->rnd) % 2) {
+		if (munmap((void *)(all.map + half), all.len - half))
+			m->wrong = "a mapping that cannot be split";
+		all.len = half;
+	}
 	if (meta->magic != RELAYFS_MAGIC)
 		m->wrong = "half a mapping";
 	mapped_unmap(&all);
