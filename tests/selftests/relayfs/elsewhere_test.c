@@ -116,8 +116,8 @@ FIXTURE_TEARDOWN(elsewhere)
 
 TEST_F(elsewhere, gives_a_cpu_and_the_whole)
 {
+	int cpu, whole, bytes = -1;
 	char text[64];
-	int cpu, whole;
 
 	ASSERT_EQ(files_chan(self->dev, 0, NULL, RELAY_DELIVERY_PACKET), 0);
 	ASSERT_EQ(make(self->dev, "cpu0", 0, 0, variant->how), 0);
@@ -132,6 +132,9 @@ TEST_F(elsewhere, gives_a_cpu_and_the_whole)
 	EXPECT_EQ(files_chan_write(self->dev, 0, "one", 3), 3);
 	EXPECT_EQ(poll_now(cpu), POLLIN);
 	EXPECT_EQ(poll_now(whole), POLLIN);
+	/* The kernel counts what a regular file has by its size. */
+	EXPECT_EQ(ioctl(cpu, FIONREAD, &bytes), 0);
+	EXPECT_EQ(bytes, 0);
 	EXPECT_EQ(syscall(SYS_read, cpu, 8L, 4L), -1);
 	EXPECT_EQ(errno, EFAULT);
 	EXPECT_EQ(read_text(cpu, text, sizeof(text)), 3);
