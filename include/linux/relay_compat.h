@@ -15,7 +15,7 @@
  */
 
 #if defined(_LINUX_RELAYFS_FS_H) && !defined(RELAYFS_NO_SHORT_NAMES)
-#error "For <linux/relay_compat.h> and <linux/relayfs_fs.h> in one file, define RELAYFS_NO_SHORT_NAMES"
+#error "With <linux/relayfs_fs.h> in the same file, define RELAYFS_NO_SHORT_NAMES"
 #elif defined(_LINUX_RELAY_H)
 #error "<linux/relay_compat.h> replaces <linux/relay.h>: include only one, this one first"
 #endif

@@ -10,8 +10,8 @@
  * makes the file "net/rx", which gives the data of all CPUs, and "net/rx.d/cpu0" and so on, one per
  * buffer.
  *
- * The exported symbols are relayfs_*(), as the kernel has a relay_open() of its own. What is here by
- * the short names, and what <linux/relay.h> declares, are two things of one name. So:
+ * The exported symbols are relayfs_*(), as the kernel has a relay_open() of its own. What is here
+ * by the short names, and what <linux/relay.h> declares, are two things of one name. So:
  *
  * * Include this before what includes <linux/relay.h>, as <linux/blktrace_api.h> does for
  *   <trace/events/block.h>: that is empty then. Pointers to the kernel's channels can still be
@@ -34,7 +34,7 @@
 #define relay_reserve	__relayfs_reserve
 #else
 #ifdef _LINUX_RELAY_H
-#error "Include <linux/relayfs_fs.h> before <linux/relay.h>, or define RELAYFS_NO_SHORT_NAMES before both"
+#error "Include <linux/relayfs_fs.h> before <linux/relay.h>, or see RELAYFS_NO_SHORT_NAMES"
 #endif
 #define _LINUX_RELAY_H
 #endif

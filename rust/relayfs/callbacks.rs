@@ -197,7 +197,6 @@ impl Subbuf<'_> {
     pub(crate) fn padding(&self) -> u32 {
         self.raw.padding
     }
-
 }
 
 /// # Safety

@@ -28,7 +28,8 @@ static BUFFER: StaticOps<bindings::file_operations> =
     StaticOps::new(data_operations(open, Some(mmap::mmap)));
 
 pub(super) type Open = unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> i32;
-pub(super) type Mmap = unsafe extern "C" fn(*mut bindings::file, *mut bindings::vm_area_struct) -> i32;
+pub(super) type Mmap =
+    unsafe extern "C" fn(*mut bindings::file, *mut bindings::vm_area_struct) -> i32;
 
 pub(super) const fn data_operations(open: Open, mmap: Option<Mmap>) -> bindings::file_operations {
     // SAFETY: All zeroes is a set of operations.

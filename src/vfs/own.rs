@@ -107,9 +107,8 @@ pub(super) fn settle(top: Handle) {
     let next = || {
         let table = TREE.lock();
         // A directory stays longer than what was in it, for others who remove that.
-        let handle = table.find_youngest(|handle, held| {
-            held.taken_out && table.is_at_or_below(handle, top)
-        })?;
+        let handle = table
+            .find_youngest(|handle, held| held.taken_out && table.is_at_or_below(handle, top))?;
         Some((handle, table.get(handle)?.file.clone()))
     };
     while let Some((handle, file)) = next() {

@@ -25,7 +25,9 @@
 #define RELAYFS_MAGIC		0x26F82121
 
 /**
- * define RELAYFS_META_RECORDS - in &relayfs_meta.flags: sub-buffers are packets, see struct relayfs_packet
+ * define RELAYFS_META_RECORDS - in &relayfs_meta.flags: sub-buffers are packets
+ *
+ * See struct relayfs_packet.
  */
 #define RELAYFS_META_RECORDS	0x00002000
 

@@ -13,9 +13,7 @@ static void deliver(struct relayfs_chan *chan, const struct relay_delivery *deli
 
 static const struct relayfs_callbacks callbacks = { .deliver = deliver };
 
-void use(struct dentry *parent, const struct rchan_callbacks *kernels);
-
-void use(struct dentry *parent, const struct rchan_callbacks *kernels)
+static void __used use(struct dentry *parent, const struct rchan_callbacks *kernels)
 {
 	struct rchan_attr attr = {
 		.size = sizeof(attr),

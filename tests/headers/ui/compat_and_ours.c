@@ -6,9 +6,7 @@
 #include <linux/relay_compat.h>
 #include <linux/relayfs_fs.h>
 
-void use(struct rchan *old, struct relayfs_chan *new);
-
-void use(struct rchan *old, struct relayfs_chan *new)
+static void __used use(struct rchan *old, struct relayfs_chan *new)
 {
 	relay_write(old, "x", 1);
 	relayfs_write(new, "x", 1);

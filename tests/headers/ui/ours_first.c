@@ -5,9 +5,7 @@
 #include <linux/relayfs_fs.h>
 #include <trace/events/block.h>
 
-ssize_t use(struct rchan *chan);
-
-ssize_t use(struct rchan *chan)
+static ssize_t __used use(struct rchan *chan)
 {
 	return relay_write(chan, "x", 1);
 }

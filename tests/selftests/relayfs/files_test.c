@@ -467,7 +467,7 @@ static void read_asleep(int dev, struct sleeper *s, pthread_t *reader, const cha
 /* Whoever removes it, by which of its directories, returns when nothing runs any more. */
 TEST_F(files, all_who_remove_wait)
 {
-	/* The file itself, the directories above, what the channel is removed with; in this order. */
+	/* The file itself, the directories above, its channel; in this order. */
 	static const uint32_t removed[][4] = {
 		{ 2, 2, 1, 0 }, { 0, 2, 1, 0 }, { 1, 0, 2, 1 },
 		{ FILES_ENTRIES, 2, 1, 2 }, { 2, FILES_ENTRIES, 1, 2 },

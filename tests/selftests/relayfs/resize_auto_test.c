@@ -596,7 +596,8 @@ TEST_F(auto, who_is_killed_changes_nothing)
 		write_some(_metadata, self, 10);
 		EXPECT_EQ(o.init_buf ? dies_in(self->dev, RESIZE_DISCARD, NULL) :
 			  dies_in(self->dev, RESIZE_REALLOC, &c), -EINTR);
-		EXPECT_EQ(resized_replace(self->dev, RESIZE_PROCESS), o.init_buf ? -EPERM : -EAGAIN);
+		EXPECT_EQ(resized_replace(self->dev, RESIZE_PROCESS),
+			  o.init_buf ? -EPERM : -EAGAIN);
 		EXPECT_EQ(resized_state(self->dev).generation, 0);
 		/* It works all the same for others. */
 		EXPECT_EQ(o.init_buf ? ioctl(self->dev, RESIZE_DISCARD) :
