@@ -273,6 +273,45 @@ TEST_F(merge, idle_cpus_hold_nothing_up)
 	EXPECT_EQ(0, attribute(channel, "late"));
 }
 
+static bool write_on_all(int dev, int id, uint32_t count)
+{
+	for (int cpu = 0; cpu < cpus() && cpu < THREADS; cpu++) {
+		if (pin_to_cpu(cpu))
+			return false;
+		for (uint32_t i = 0; i < count; i++)
+			mark_write(dev, id, cpu, i, 64);
+	}
+	return true;
+}
+
+/* What was gone before is missing before the first packet; what is lost later, between two. */
+TEST_F(merge, who_comes_late_has_lost_nothing_in_the_stream)
+{
+	const struct relayfs_packet *first = (const void *)stream;
+	int64_t gone, refused;
+	struct judge j = {};
+
+	if (!is_records())
+		SKIP(return, "its stream does not tell of losses");
+	stream_len = 0;
+	ASSERT_TRUE(write_on_all(self->dev, self->id, 1500));
+	gone = info(channel, "total", "overwritten", false);
+	refused = info(channel, "total", "full", false);
+	ASSERT_GT(gone + refused, 0);
+	ASSERT_TRUE(drain(self->fd, 0));
+	EXPECT_EQ(first->events_discarded, gone);
+	ASSERT_EQ(NULL, judge_all(&j, stream, stream_len, true));
+	EXPECT_EQ(j.discarded, gone + refused);
+	stream_len = 0;
+	memset(j.seen, 0, sizeof(j.seen));
+	ASSERT_TRUE(write_on_all(self->dev, self->id, 1500));
+	ASSERT_TRUE(drain(self->fd, 0));
+	ASSERT_EQ(NULL, judge_all(&j, stream, stream_len, true));
+	gone = info(channel, "total", "overwritten", false);
+	refused = info(channel, "total", "full", false);
+	EXPECT_EQ(j.discarded, gone + refused);
+}
+
 struct writer {
 	pthread_t thread;
 	int dev;
