@@ -200,8 +200,8 @@ pub(crate) unsafe extern "C" fn relayfs_commit(slot: *mut local::relay_slot) {
         if store.kind() != Kind::PerCpu || slot.len != len {
             return commit_slow(pinned, store, slot, len);
         }
-        if let Added::Look(now) = store.ring().commit_quietly(slot) {
-            return committed_loudly(pinned, store, now);
+        if let Added::Look(now, pos) = store.ring().commit_quietly(slot) {
+            return committed_loudly(pinned, store, now, pos);
         }
     }
     pinned.release_and_return(0);
@@ -215,8 +215,8 @@ fn commit_slow(_pinned: Pinned, store: &Store, slot: Slot, len: u64) {
 
 #[cold]
 #[inline(never)]
-fn committed_loudly(_pinned: Pinned, store: &Store, now: u64) {
-    store.notify(store.ring().added(Added::Look(now), store));
+fn committed_loudly(_pinned: Pinned, store: &Store, now: u64, pos: u64) {
+    store.notify(store.ring().added(Added::Look(now, pos), store));
 }
 
 /// # Safety

@@ -52,10 +52,10 @@ impl Channel {
         // SAFETY: The slot is for `len` bytes, so `data` is valid.
         match unsafe { store.ring().publish_record(slot, data, len as u64) } {
             Added::Nothing => pinned.release_and_return(len as isize),
-            Added::Look(now) => {
+            Added::Look(now, pos) => {
                 let store: *const Store = store;
                 // SAFETY: This CPU's store, and the guard goes with it.
-                unsafe { written_loudly(pinned, now, len, store) }
+                unsafe { written_loudly(pinned, now, pos, len, store) }
             }
         }
     }

@@ -75,10 +75,10 @@ impl Channel {
         // SAFETY: The slot is `len` bytes long, so `data` is valid.
         match unsafe { store.ring().publish(slot, data) } {
             Added::Nothing => pinned.release_and_return(len as isize),
-            Added::Look(now) => {
+            Added::Look(now, pos) => {
                 let store: *const Store = store;
                 // SAFETY: This CPU's store, and the guard goes with it.
-                unsafe { written_loudly(pinned, now, len, store) }
+                unsafe { written_loudly(pinned, now, pos, len, store) }
             }
         }
     }
@@ -289,12 +289,13 @@ pub(super) fn tell(store: &Store, found: (Result<Slot, Cause>, Committed)) -> Re
 pub(super) unsafe fn written_loudly(
     pinned: Pinned,
     now: u64,
+    pos: u64,
     len: usize,
     store: *const Store,
 ) -> isize {
     // SAFETY: As the caller promises.
     let store = unsafe { &*store };
-    store.notify(store.ring().added(Added::Look(now), store));
+    store.notify(store.ring().added(Added::Look(now, pos), store));
     pinned.release_and_return(len as isize)
 }
 

@@ -25,11 +25,12 @@ const BUSY: u64 = 1;
 const AGAIN: u64 = 2;
 
 impl<R: Rmw> Ring<R> {
-    /// Continues a commit after which the commit word is `now`.
+    /// Continues a commit after which the commit word of `pos` was `now`.
     #[cold]
     #[inline(never)]
-    pub(crate) fn committed_slow<H: Hooks>(&self, now: u64, hooks: &H) -> Committed {
+    pub(crate) fn committed_slow<H: Hooks>(&self, now: u64, pos: u64, hooks: &H) -> Committed {
         if now & self.geo.subbuf_size().wrapping_sub(1) == 0 {
+            self.note_end(self.geo.seq(pos));
             self.deliver(hooks);
         }
         Committed::Notify
@@ -149,7 +150,8 @@ impl<R: Rmw> Ring<R> {
         }
         let data_start = subbuf.data_start.load(Ordering::Relaxed);
         let bytes = self.without_holes(seq, data_start, data_len);
-        let (begin, end) = (subbuf.begin.load(Ordering::Relaxed), self.end_time(subbuf));
+        let begin = subbuf.begin.load(Ordering::Relaxed);
+        let end = self.end_time(subbuf, begin);
         if let Format::Records(packet) = &self.format {
             if bytes != 0 {
                 let len = data_start.wrapping_add(bytes);

@@ -137,7 +137,8 @@ impl<R: Rmw> Ring<R> {
     #[inline(always)]
     pub(crate) fn try_reserve_event(&self, id: u32, len: u64) -> Option<Slot> {
         nesting_point!(A);
-        let pos = self.head().writer.pos.load(Ordering::Relaxed);
+        // ORDERING: reserve:B
+        let pos = self.head().writer.pos.load(Ordering::Acquire);
         // As in `try_reserve()`.
         let before = self.geo.offset(pos.wrapping_sub(1));
         let slot = event_slot(pos, len);
@@ -146,7 +147,7 @@ impl<R: Rmw> Ring<R> {
             return None;
         }
         // Behind the load of the position, before its exchange: so times do not go back.
-        let time = self.clock.read();
+        let time = self.next_time();
         nesting_point!(B);
         // ORDERING: reserve:A
         if !R::cmpxchg(&self.head().writer.pos, pos, pos.wrapping_add(slot.len)) {
@@ -260,13 +261,29 @@ impl<R: Rmw> Ring<R> {
         packets
     }
 
-    /// When a whole sub-buffer ended: that of a packet was written down by who closed it, as it must not
-    /// be later than when the next began.
-    pub(super) fn end_time(&self, subbuf: &Subbuf) -> u64 {
-        if self.is_records() {
-            subbuf.end.load(Ordering::Relaxed)
+    /// When a whole sub-buffer ended that began at `begin`: that of a packet was written down by who
+    /// closed it, as it must not be later than when the next began.
+    pub(super) fn end_time(&self, subbuf: &Subbuf, begin: u64) -> u64 {
+        let end = subbuf.end.load(Ordering::Relaxed);
+        if self.is_records() || end > begin {
+            end
         } else {
-            self.clock.read()
+            // It is not written down yet; or what is was for an earlier lap, by one who came too late.
+            self.next_time()
+        }
+    }
+
+    /// Writes down when a sub-buffer ended whose last commit has just landed. It may be delivered by
+    /// now, and its slot used again.
+    pub(super) fn note_end(&self, seq: u64) {
+        if self.is_records() {
+            return;
+        }
+        let (subbuf, time) = (self.subbuf(seq), self.next_time());
+        // If it is opened from now on, that is not before `time`.
+        if self.committed(subbuf, seq).is_some() {
+            nesting_point!(Q);
+            R::cmpxchg(&subbuf.end, 0, time);
         }
     }
 }

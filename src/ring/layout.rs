@@ -77,6 +77,8 @@ pub(crate) struct WriterLine {
     /// Where the next record will be reserved. Written by writers on the owning CPU (on any CPU
     /// for a shared ring), read by all. Never stale for its writers.
     pub(crate) pos: AtomicU64,
+    /// The latest time a writer was given.
+    pub(crate) time: AtomicU64,
 }
 
 /// Changed once per sub-buffer, by the context that delivers.
@@ -148,6 +150,7 @@ impl Head {
     /// Takes over all but what the buffer is, by `copy(from, to)`.
     pub(super) fn take_over(&self, old: &Self, copy: impl Fn(&AtomicU64, &AtomicU64)) {
         copy(&old.writer.pos, &self.writer.pos);
+        copy(&old.writer.time, &self.writer.time);
         let (from, to) = (&old.deliver, &self.deliver);
         copy(&from.seq, &to.seq);
         copy(&from.records, &to.records);
@@ -187,7 +190,7 @@ pub(crate) struct Subbuf {
     /// Position + 1 of the newest hole, if that lies in this lap.
     pub(crate) holes: AtomicU64,
     /// When the sub-buffer was opened and, once delivered, when its last commit had landed, by the
-    /// channel's clock.
+    /// channel's clock. The latter is 0 until it is known.
     pub(crate) begin: AtomicU64,
     /// See `begin`.
     pub(crate) end: AtomicU64,

@@ -66,6 +66,8 @@
 /// | K | nothing more to deliver, but still delivering |
 /// | L | counted, not delivered |
 /// | M | a hole is described, not in the list |
+/// | P | the time is later than the latest there was, and is not told yet |
+/// | Q | a sub-buffer is whole, and not written down when |
 ///
 /// Two more are the hooks': N, a sub-buffer was opened, and O, it is whole and nobody can read it.
 macro_rules! nesting_point {

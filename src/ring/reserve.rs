@@ -9,7 +9,6 @@ use crate::ring::{
     copy::copy_to_slot,
     hole,
     hooks::Hooks,
-    layout::Subbuf,
     pos::MAX_SUBBUF_SHIFT,
     sync::{self, Ordering, Rmw},
     Ring, //
@@ -52,8 +51,9 @@ pub(crate) enum Committed {
 pub(crate) enum Added {
     /// Nothing.
     Nothing,
-    /// Something to look at, by [`Ring::added`]: the commit word, true in its bytes.
-    Look(u64),
+    /// Something to look at, by [`Ring::added`]: the commit word, true in its bytes, and a position in
+    /// its sub-buffer.
+    Look(u64, u64),
 }
 
 impl<R: Rmw> Ring<R> {
@@ -94,8 +94,7 @@ impl<R: Rmw> Ring<R> {
     /// The same, but for what may be to be done then.
     #[inline(always)]
     pub(crate) fn commit_quietly(&self, slot: Slot) -> Added {
-        let subbuf = self.subbuf_at(self.geo.index(slot.pos));
-        self.add_to(subbuf, ONE_RECORD, slot.len)
+        self.add_to(slot.pos, self.geo.index(slot.pos), ONE_RECORD, slot.len)
     }
 
     /// Fills a slot from `data` and publishes it as one record.
@@ -134,27 +133,28 @@ impl<R: Rmw> Ring<R> {
         // SAFETY: By the invariants of `Slot` the range at `to` is the caller's alone.
         unsafe { copy_to_slot(data, to, len as usize) };
         // Also `pos` of an event without fields is in its sub-buffer, which has bytes to spare.
-        self.add_to(self.subbuf_at(index), ONE_RECORD, slot.len)
+        self.add_to(pos, index, ONE_RECORD, slot.len)
     }
 
     /// Adds to the commit word of `pos`'s sub-buffer; delivers when that made it whole.
     #[inline(always)]
     pub(crate) fn add_committed<H: Hooks>(&self, pos: u64, n: u64, hooks: &H) -> Committed {
-        let subbuf = self.subbuf_at(self.geo.index(pos));
-        self.added(self.add_to(subbuf, n & !BYTES, n & BYTES), hooks)
+        let added = self.add_to(pos, self.geo.index(pos), n & !BYTES, n & BYTES);
+        self.added(added, hooks)
     }
 
-    /// Adds records and bytes to a commit word.
+    /// Adds records and bytes to the commit word of `pos`, a byte at `index`.
     #[inline(always)]
-    fn add_to(&self, subbuf: &Subbuf, records: u64, bytes: u64) -> Added {
+    fn add_to(&self, pos: u64, index: usize, records: u64, bytes: u64) -> Added {
         nesting_point!(D);
+        let commit = &self.subbuf_at(index).commit;
         // ORDERING: commit:A
-        let before = R::fetch_add(&subbuf.commit, records.wrapping_add(bytes));
+        let before = R::fetch_add(commit, records.wrapping_add(bytes));
         nesting_point!(E);
         // The mask covers bytes only: what carries into the records does not matter.
         let bytes_now = before.wrapping_add(bytes);
         if bytes_now & self.notify_mask.load(Ordering::Relaxed) == 0 {
-            Added::Look(bytes_now)
+            Added::Look(bytes_now, pos)
         } else {
             Added::Nothing
         }
@@ -165,7 +165,7 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn added<H: Hooks>(&self, added: Added, hooks: &H) -> Committed {
         match added {
             Added::Nothing => Committed::Quietly,
-            Added::Look(now) => self.committed_slow(now, hooks),
+            Added::Look(now, pos) => self.committed_slow(now, pos, hooks),
         }
     }
 
@@ -175,7 +175,10 @@ impl<R: Rmw> Ring<R> {
     /// therefore at least [`hole::MIN`] bytes long.
     #[cold]
     pub(crate) fn discard<H: Hooks>(&self, slot: Slot, hooks: &H) -> Committed {
-        if self.unreserve(slot.pos, slot.pos.wrapping_add(slot.len)) {
+        // An event is not unreserved where other CPUs write: one that has found the position behind it,
+        // and has read the clock, could find it there again, behind a later event.
+        let may_return = !(R::SHARED && self.is_records());
+        if may_return && self.unreserve(slot.pos, slot.pos.wrapping_add(slot.len)) {
             // What was committed before the slot may have become readable just now.
             return if self.notify_mask.load(Ordering::Relaxed) == 0 {
                 Committed::Notify

@@ -32,6 +32,8 @@ pub(crate) struct End {
     /// Of a ring of events: packets that came before, at most, and records that were refused.
     pub(crate) packets: u64,
     pub(crate) refused: u64,
+    /// The latest time there is in it.
+    pub(crate) time: u64,
 }
 
 fn copy_word(from: &AtomicU64, to: &AtomicU64) {
@@ -54,6 +56,7 @@ impl<R: Rmw> Ring<R> {
         let start = self.geo.start(seq);
         let head = self.head();
         head.writer.pos.store(start, Ordering::Relaxed);
+        head.writer.time.store(end.time, Ordering::Relaxed);
         head.deliver.seq.store(seq, Ordering::Relaxed);
         head.consumer.pos.store(start, Ordering::Relaxed);
         self.first.store(seq, Ordering::Relaxed);
@@ -74,7 +77,8 @@ impl<R: Rmw> Ring<R> {
     /// last is true. When it has returned from that, writers may find the ring
     /// retired.
     ///
-    /// Must run where writers run: on the owning CPU, if the ring has one.
+    /// Must run where writers run: on the owning CPU, if the ring has one; while nobody else ends or
+    /// resets it.
     pub(crate) fn retire<H: Hooks>(&self, hooks: &H, mut before: impl FnMut(End)) -> Committed {
         loop {
             // ORDERING: reserve:B
@@ -88,18 +92,20 @@ impl<R: Rmw> Ring<R> {
             } else {
                 self.geo.start(self.geo.seq(pos).wrapping_add(1))
             };
+            let time = self.next_time();
             before(End {
                 pos: end,
                 fresh: self.channel_start.load(Ordering::Relaxed) == self.geo.seq(end),
                 packets: self.packets_before(end),
                 refused: self.refused(),
+                time,
             });
             if rests {
                 // ORDERING: reserve:A
                 if R::cmpxchg(&self.head().writer.pos, pos, end | RETIRED) {
                     return Committed::Quietly;
                 }
-            } else if let Some(committed) = self.leave_to(pos, end | RETIRED, hooks) {
+            } else if let Some(committed) = self.leave_to(pos, end | RETIRED, time, hooks) {
                 return committed;
             }
         }

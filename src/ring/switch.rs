@@ -149,7 +149,7 @@ impl<R: Rmw> Ring<R> {
                     base,
                     // Behind the load of the position, before its exchange: so times do not go
                     // back.
-                    begin: self.clock.read(),
+                    begin: self.next_time(),
                     data_start,
                 };
                 nesting_point!(F);
@@ -242,6 +242,9 @@ impl<R: Rmw> Ring<R> {
         } = opening;
         subbuf.base.store(base, Ordering::Relaxed);
         subbuf.begin.store(begin, Ordering::Relaxed);
+        if !self.is_records() {
+            subbuf.end.store(0, Ordering::Relaxed);
+        }
         subbuf.data_start.store(data_start, Ordering::Relaxed);
         // ORDERING: open:A
         subbuf.seq.store(seq.wrapping_add(1), Ordering::Release);
@@ -276,14 +279,19 @@ impl<R: Rmw> Ring<R> {
     /// moved the position.
     fn leave<H: Hooks>(&self, pos: u64, hooks: &H) -> Option<Committed> {
         let next = self.geo.start(self.geo.seq(pos).wrapping_add(1));
-        self.leave_to(pos, next, hooks)
+        self.leave_to(pos, next, self.event_time(), hooks)
     }
 
-    /// The same; `word` is to stand for the start of the next.
-    pub(super) fn leave_to<H: Hooks>(&self, pos: u64, word: u64, hooks: &H) -> Option<Committed> {
+    /// The same at `time`; `word` is to stand for the start of the next.
+    pub(super) fn leave_to<H: Hooks>(
+        &self,
+        pos: u64,
+        word: u64,
+        time: u64,
+        hooks: &H,
+    ) -> Option<Committed> {
         let seq = self.geo.seq(pos);
         let next = self.geo.start(seq.wrapping_add(1));
-        let time = self.event_time();
         // ORDERING: reserve:A
         if !R::cmpxchg(&self.head().writer.pos, pos, word) {
             return None;
@@ -305,7 +313,8 @@ impl<R: Rmw> Ring<R> {
     /// Must run where writers run: on the owning CPU, if the ring has one.
     pub(crate) fn flush<H: Hooks>(&self, hooks: &H) -> Committed {
         loop {
-            let pos = self.head().writer.pos.load(Ordering::Relaxed);
+            // ORDERING: reserve:B
+            let pos = self.head().writer.pos.load(Ordering::Acquire);
             if !self.has_begun(pos) {
                 return Committed::Quietly;
             }
@@ -362,7 +371,7 @@ impl<R: Rmw> Ring<R> {
     /// When, for an event or a packet, which lie between the load of the position and its exchange.
     fn event_time(&self) -> u64 {
         if self.is_records() {
-            self.clock.read()
+            self.next_time()
         } else {
             0
         }

@@ -58,6 +58,9 @@ pub(crate) fn writes(_at: *const u8, _len: usize) {
 
 /// How a ring's words that only writers change are read, modified and written.
 pub(crate) trait Rmw {
+    /// Whether writers on other CPUs may come between what one does.
+    const SHARED: bool = false;
+
     /// Stores `new` if the word is `old`; acquire-release if it did. Says whether it did.
     fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool;
 
@@ -91,6 +94,8 @@ impl Rmw for Locked {
 }
 
 impl Rmw for Shared {
+    const SHARED: bool = true;
+
     #[inline(always)]
     #[cfg_attr(loom, track_caller)]
     fn cmpxchg(word: &AtomicU64, old: u64, new: u64) -> bool {
@@ -228,7 +233,19 @@ pub(crate) fn cycles() -> u64 {
 
 /// A clock that ticks once per reading, so that tests are repeatable.
 #[cfg(not(MODULE))]
-pub(crate) fn now() -> u64 {
+pub(crate) fn ticks() -> u64 {
     static TICKS: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(1);
     TICKS.fetch_add(1, core::sync::atomic::Ordering::Relaxed)
+}
+
+#[cfg(not(MODULE))]
+std::thread_local! {
+    /// What a thread's tests take for the time.
+    pub(crate) static CLOCK: std::cell::Cell<fn() -> u64> = const { std::cell::Cell::new(ticks) };
+}
+
+/// The time.
+#[cfg(not(MODULE))]
+pub(crate) fn now() -> u64 {
+    CLOCK.get()()
 }

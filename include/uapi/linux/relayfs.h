@@ -109,6 +109,7 @@ struct relayfs_count {
  *	sequence number of the current sub-buffer. Bit 63: nothing more will be written here, and
  *	the buffer behind the file is another; when all before this position is delivered, too, map
  *	again
+ * @writer_time: internal
  * @pad0: zero
  * @delivered: sub-buffers with a lower sequence number are complete
  * @delivered_records: records in them; those of the next may be among them already
@@ -143,7 +144,8 @@ struct relayfs_meta {
 	__u32 end_reserve;
 	__u64 reserved[9];
 	__u64 write_pos;
-	__u64 pad0[7];
+	__u64 writer_time;
+	__u64 pad0[6];
 	__u64 delivered;
 	__u64 delivered_records;
 	__u64 delivered_bytes;
@@ -171,7 +173,7 @@ struct relayfs_meta {
  *	internal
  * @begin: when the sub-buffer was opened, by the channel's clock (RELAY_TIMESTAMP_* in
  *	&relayfs_meta.flags; usually ns of CLOCK_MONOTONIC)
- * @end: when it was delivered; of packets (RELAY_FORMAT_RECORDS) when it was closed
+ * @end: when the last of it was written; of packets (RELAY_FORMAT_RECORDS) when it was closed
  * @data_len: once delivered: offset of the end of the data, holes included; padding follows, and
  *	the end reserve
  * @records: once delivered: records

@@ -223,6 +223,29 @@ fn times_do_not_go_back() {
     assert_eq!(subbuf.end.load(Ordering::Relaxed), 0);
 }
 
+#[test]
+fn a_sub_buffer_ends_with_its_last_commit_whoever_delivers_it() {
+    for clock in [Clock::Mono, Clock::Tsc] {
+        let geo = Geometry::new(64, 4).unwrap();
+        let none = Reserves::default();
+        let w = W::with_spec(Spec::new(geo, true, Delivery::Bulk, none, clock).unwrap());
+        let open = w.reserve(8).unwrap();
+        for len in [56, 64, 8] {
+            let _ = w.write(&vec![1; len]).unwrap();
+        }
+        assert!(!w.is_delivered(0));
+        let _ = w.commit(open);
+        assert!(w.is_delivered(1) && !w.is_delivered(2));
+        let of = |n| {
+            let subbuf = w.subbuf(n);
+            let (begin, end) = (&subbuf.begin, &subbuf.end);
+            (begin.load(Ordering::Relaxed), end.load(Ordering::Relaxed))
+        };
+        assert!(of(0).1 > of(2).0, "what was held back ended last");
+        assert!(of(1).0 < of(1).1 && of(1).1 < of(2).0);
+    }
+}
+
 /// Every `step`-th of the slots of a sub-buffer is discarded, when all behind it are reserved.
 fn holes(size: u64, len: usize, step: usize, order: impl Fn(&mut Vec<usize>)) {
     let (w, mut c) = (W::new(size, 2, false), Cursor::default());

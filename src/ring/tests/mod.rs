@@ -30,6 +30,8 @@ mod records;
 #[cfg(all(test, not(loom)))]
 mod retire;
 #[cfg(all(test, not(loom)))]
+mod script;
+#[cfg(all(test, not(loom)))]
 mod speed;
 #[cfg(all(test, not(loom)))]
 mod threads;
@@ -38,4 +40,4 @@ mod world;
 #[cfg(loom)]
 pub(crate) use self::loom::at;
 #[cfg(all(test, not(loom)))]
-pub(crate) use self::nesting::at;
+pub(crate) use self::script::at;

@@ -4,6 +4,7 @@
 
 use super::packets::{missing, parse_packets, Packet};
 use super::world::{records, World};
+use crate::ring::sync::{ticks, CLOCK};
 use crate::ring::{
     Cause, Clock, Count, Cursor, Delivery, End, Geometry, Owner, Reserves, Slot, Spec,
 };
@@ -200,6 +201,27 @@ fn how_much_is_left_of_a_packet() {
     }
     assert!(!w.advance(&mut c));
     assert_eq!(w.left_in_packet(&c), 0);
+}
+
+/// The kernel's clock may go back after an NMI has read it.
+#[test]
+fn times_do_not_go_back_though_the_clock_does() {
+    let (w, next) = (ring(256, 4, false), ring(256, 4, false));
+    let (mut c, mut d) = (Cursor::default(), Cursor::default());
+    let usual = CLOCK.get();
+    for n in 0..24 {
+        if n == 12 {
+            let _ = w.retire(|end| next.start_at(end));
+        }
+        CLOCK.set(if n % 4 == 3 { || ticks() + 1000 } else { usual });
+        let _ = [&w, &next][n / 12].event(&[1; 40]).unwrap();
+    }
+    let _ = next.flush();
+    CLOCK.set(usual);
+    // Whoever takes them apart compares the times.
+    let mut stream = w.read(&mut c, usize::MAX);
+    stream.extend(next.read(&mut d, usize::MAX));
+    assert_eq!(fields(&parse_packets(&stream)).len(), 24);
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Turns {
     asked: AtomicU64,
     pub(crate) opened: AtomicU64,
     pub(crate) whole: AtomicU64,
+    /// When the last one began that was whole.
+    begun: AtomicU64,
 }
 
 impl Turns {
@@ -64,6 +66,8 @@ impl Hooks for Turns {
 
     fn whole(&self, whole: &Whole) {
         assert!(whole.begin <= whole.end);
+        let last = self.begun.swap(whole.begin, Ordering::Relaxed);
+        assert!(last <= whole.begin, "times go back");
         let start = whole.start.len;
         assert!(start <= whole.data_len && whole.bytes <= whole.data_len - start);
         assert!((whole.records == 0) == (whole.bytes == 0));
@@ -115,6 +119,9 @@ pub(crate) fn records(geo: Geometry, overwrite: bool) -> Spec {
     spec.unwrap().records(PACKET).expect("a ring large enough")
 }
 
+/// What most rings tell times by. A model checker has enough to do without them.
+const CLOCK: Clock = if cfg!(loom) { Clock::None } else { Clock::Mono };
+
 /// Zeroed memory for a ring.
 fn memory(geo: Geometry) -> (NonNull<Head>, NonNull<[Subbuf]>, NonNull<[u8]>) {
     let head = leak(Box::<Head>::default());
@@ -137,7 +144,7 @@ impl<R: Rmw> World<R> {
         reserves: Reserves,
     ) -> Self {
         let geo = Geometry::new(subbuf_size, n_subbufs).unwrap();
-        let spec = Spec::new(geo, overwrite, Delivery::Bulk, reserves, Clock::Mono);
+        let spec = Spec::new(geo, overwrite, Delivery::Bulk, reserves, CLOCK);
         Self::with_spec(spec.unwrap())
     }
 
@@ -149,7 +156,7 @@ impl<R: Rmw> World<R> {
     ) -> Self {
         let geo = Geometry::new(subbuf_size, n_subbufs).unwrap();
         let none = Reserves::default();
-        Self::with_spec(Spec::new(geo, overwrite, delivery, none, Clock::Mono).unwrap())
+        Self::with_spec(Spec::new(geo, overwrite, delivery, none, CLOCK).unwrap())
     }
 
     pub(crate) fn with_spec(spec: Spec) -> Self {
@@ -192,6 +199,7 @@ impl<R: Rmw> World<R> {
                 asked: AtomicU64::new(0),
                 opened: AtomicU64::new(0),
                 whole: AtomicU64::new(0),
+                begun: AtomicU64::new(0),
             },
         }
     }

@@ -10,6 +10,7 @@ mod global;
 mod mapped;
 mod nested;
 mod owner;
+mod times;
 
 pub(crate) use self::nested::at;
 

@@ -56,7 +56,7 @@ fn structures(facts: &mut Facts) {
     fields!(
         facts, "relayfs_meta", uapi::Meta,
         magic version data_offset subbuf_size n_subbufs desc_size cpu flags generation start_reserve
-        end_reserve reserved write_pos pad0 delivered delivered_records delivered_bytes deliver_state
+        end_reserve reserved write_pos writer_time pad0 delivered delivered_records delivered_bytes deliver_state
         before lost consumed read_records read_bytes overwritten_records overwritten_bytes pad2
     );
     fields!(
