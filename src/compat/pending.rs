@@ -161,7 +161,11 @@ impl Pending {
     }
 
     fn commit<R: Rmw>(&self, store: &Store, ring: &Ring<R>, due: impl Fn(usize, &Entry) -> bool) {
-        for (index, entry) in self.entries.iter().enumerate() {
+        // Not `enumerate()`, which can panic as far as the compiler knows.
+        let mut next = 0usize;
+        for entry in self.entries.iter() {
+            let index = next;
+            next = next.wrapping_add(1);
             let len = entry.len.load(Ordering::Relaxed);
             if len == 0 || !due(index, entry) {
                 continue;
