@@ -8,6 +8,8 @@ use crate::buffer::{Buffer, Store, Teller};
 use crate::ring;
 use kernel::bindings;
 use kernel::ffi::c_void;
+use kernel::prelude::*;
+use kernel::sync::global_lock;
 use kernel::types::NotThreadSafe;
 
 impl Channel {
@@ -98,7 +100,7 @@ impl Drop for CpusLocked {
 }
 
 /// Does `run` on the CPU whose store it is, or here if that is not running: then nobody writes the
-/// store.
+/// store but who comes this way. Process context, unless all CPUs write it.
 pub(crate) fn on_owner(store: &Store, run: impl Fn(&Store)) {
     match store.cpu() {
         None => run(store),
@@ -108,6 +110,17 @@ pub(crate) fn on_owner(store: &Store, run: impl Fn(&Store)) {
 
 /// What to do.
 type Errand<'a> = &'a dyn Fn();
+
+global_lock! {
+    // SAFETY: Initialised when the module is loaded, before any channel.
+    unsafe(uninit) static ABSENT: Mutex<()> = ();
+}
+
+/// Called once, before any channel.
+pub(super) fn init() {
+    // SAFETY: Called exactly once, when the module is loaded.
+    unsafe { ABSENT.init() };
+}
 
 /// Does `run` on `cpu`, or here if that is not running or there is none.
 pub(super) fn on_cpu(cpu: Option<u32>, _locked: &CpusLocked, run: Errand<'_>) {
@@ -120,6 +133,8 @@ pub(super) fn on_cpu(cpu: Option<u32>, _locked: &CpusLocked, run: Errand<'_>) {
     let absent =
         unsafe { bindings::smp_call_function_single(cpu as i32, Some(perform), info, true) };
     if absent != 0 {
+        // One at a time, as it would be there: what a CPU writes alone is not locked.
+        let _alone = ABSENT.lock();
         run();
     }
 }

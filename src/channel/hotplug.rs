@@ -25,6 +25,7 @@ impl Registration {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called exactly once, when the module is loaded.
         unsafe { OPEN.init() };
+        super::flush::init();
         // SAFETY: Name and function are static; it is removed before the module goes.
         let state = unsafe {
             bindings::__cpuhp_setup_state(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The callbacks: each puts down that it was called, with what, and in what context. */
 
+#include <linux/delay.h>
 #include <linux/irqflags.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
@@ -33,6 +34,18 @@ static struct client *enter(struct rchan *chan, enum cb_what what, struct cb_eve
 	return client;
 }
 
+static bool is_held(const struct client *client, enum cb_what what)
+{
+	return behaves(READ_ONCE(client->behave.hold), what);
+}
+
+/* Where nobody may sleep, and so not for ever. */
+static void spin_while_held(const struct client *client, enum cb_what what)
+{
+	for (int ms = 0; ms < 10000 && is_held(client, what); ms++)
+		mdelay(1);
+}
+
 /* Ends one: it is put down before it waits or writes. */
 static void leave(struct client *client, const struct cb_event *event)
 {
@@ -44,8 +57,9 @@ static void leave(struct client *client, const struct cb_event *event)
 	if (behaves(READ_ONCE(client->behave.write), what))
 		relay_write(client->chan, word, sizeof(word));
 	if (event->context & CB_MAY_SLEEP)
-		wait_event(client->released,
-			   !behaves(READ_ONCE(client->behave.hold), what));
+		wait_event(client->released, !is_held(client, what));
+	else
+		spin_while_held(client, what);
 	atomic_dec(&client->inside);
 }
 
