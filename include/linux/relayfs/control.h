@@ -106,7 +106,8 @@ static inline u64 relay_flush(struct rchan *chan)
  * Counters go on; what was thrown away and not consumed counts as overwritten.
  *
  * It waits for a consumer that is reading just now, and that ends when its user's memory has taken
- * what it is given. relay_flush() and relay_close() wait for no reader.
+ * what it is given. relay_flush() waits for no reader, and nor does relay_close(), but for those of
+ * &rchan_attr.init_buf.
  *
  * Context: process, interrupts on; sleeps. Not from a CPU hotplug callback.
  */

@@ -155,7 +155,9 @@ static int resized_begin(struct __test_metadata *_metadata, struct _test_data_re
 	o.n_subbufs = 4;
 	o.flags = RELAY_USAGE_GLOBAL | RELAY_MODE_NO_OVERWRITE;
 	ASSERT_EQ(resized_open(self->dev, o), 0);
-	self->fd = o.init_buf ? observer_open(NAME, O_RDONLY) : file_open(NAME, O_RDONLY);
+	/* Of the buffer's file a read goes on as long as there is something. */
+	self->fd = o.init_buf ? observer_open(NAME ".d/cpu0", O_RDONLY) :
+		file_open(NAME ".d/cpu0", O_RDONLY);
 	self->other = file_open(NAME, O_RDONLY | O_NONBLOCK);
 	ASSERT_GE(self->fd, 0);
 	ASSERT_GE(self->other, 0);
