@@ -365,8 +365,7 @@ impl Store {
     }
 
     /// Whether readers who look at complete sub-buffers only miss something that a switch would show
-    /// them. A consumer that says where it is, if it `has_page`, and is alone, misses nothing as long as it
-    /// is far behind: it has complete ones to read, and each that ends early takes room from writers.
+    /// them. A consumer that `has_page`, and is alone, does not while it is far behind.
     pub(crate) fn needs_switch(&self, has_page: bool) -> bool {
         let waits = || self.ring.is_whole_only() && self.bell.is_waited_for();
         let mappings = self.mapped.load(Ordering::Relaxed);

@@ -423,13 +423,10 @@ impl<R: Rmw> Ring<R> {
         let delivered = self.head().deliver.seq.load(Ordering::Acquire);
         let next = self.geo.seq(self.after_padding(self.consumer_pos()));
         let behind = delivered.saturating_sub(next);
-        let has_records = |seq| {
-            !self.is_skipped(seq) && self.subbuf(seq).records.load(Ordering::Relaxed) != 0
-        };
+        let has_records =
+            |seq| !self.is_skipped(seq) && self.subbuf(seq).records.load(Ordering::Relaxed) != 0;
         // Others it may pass by without a word.
-        !self.overwrite
-            && behind >= self.geo.n_subbufs() / 2
-            && (next..delivered).any(has_records)
+        !self.overwrite && behind >= self.geo.n_subbufs() / 2 && (next..delivered).any(has_records)
     }
 
     /// How many sub-buffers there are from the one the consumer is in to `seq`.

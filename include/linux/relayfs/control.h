@@ -43,9 +43,9 @@ struct rchan_count {
  * @open_files: descriptors users have open; 0 of one buffer
  * @reserved: 0
  *
- * Always @produced = @read + @overwritten + @unread, of which none is more than there really was, and
- * @unread no more than the buffers hold. All is counted that was done before; what is done at the same
- * time may not be. Between two calls @produced, @read, @overwritten and @lost do not fall.
+ * Always @produced = @read + @overwritten + @unread, of which none is more than there really was,
+ * and @unread no more than the buffers hold. What is done before is counted; what is done at the
+ * same time may not be. From one call to the next only @unread falls.
  *
  * The structure may grow: a client built with an older one gets what it knows, one built with a
  * newer one zeroes for what relayfs does not know.

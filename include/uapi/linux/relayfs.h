@@ -115,7 +115,8 @@ struct relayfs_count {
  * @delivered_records: records in them; those of the next may be among them already
  * @delivered_bytes: their payload, in bytes; as @delivered_records
  * @deliver_state: internal
- * @before: what is in them exactly: entry @delivered % 2, if @delivered is the same before and after
+ * @before: what is in them exactly: entry @delivered % 2, if @delivered is the same before and
+ *	after
  * @lost: records that could not be written, by RELAYFS_LOST_*; the rest is zero
  * @consumed: the consumer has read everything below this position
  * @read_records: records the consumer has read
@@ -386,9 +387,9 @@ struct relayfs_event {
  * @unread: what is still there to be consumed
  * @lost: what could not be written, by RELAYFS_LOST_*; the rest is zero
  *
- * Always @produced = @read + @overwritten + @unread, of which none is more than there really was, and
- * @unread no more than the buffers hold. All is counted that was done before; what is done at the same
- * time may not be. Between two calls @produced, @read, @overwritten and @lost do not fall.
+ * Always @produced = @read + @overwritten + @unread, of which none is more than there really was,
+ * and @unread no more than the buffers hold. What is done before is counted; what is done at the
+ * same time may not be. From one call to the next only @unread falls.
  */
 struct relayfs_info {
 	__u32 size;

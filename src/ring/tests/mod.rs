@@ -35,6 +35,8 @@ mod script;
 mod speed;
 #[cfg(all(test, not(loom)))]
 mod threads;
+#[cfg(all(test, not(loom)))]
+mod watch;
 mod world;
 
 #[cfg(loom)]

@@ -259,7 +259,10 @@ fn padding_before_what_was_discarded_counts_if_something_follows() {
         let (w, mut c) = (ring(512, 2, true), Cursor::default());
         c.parts = true;
         let _ = w.event(&[1; 3]).unwrap();
-        let (lost, newer) = (w.reserve_event(1, 8).unwrap(), w.reserve_event(1, 8).unwrap());
+        let (lost, newer) = (
+            w.reserve_event(1, 8).unwrap(),
+            w.reserve_event(1, 8).unwrap(),
+        );
         let _ = w.discard(lost);
         // It is given back, so the other is the last.
         let _ = w.discard(newer);

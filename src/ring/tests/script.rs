@@ -4,11 +4,10 @@
 //! in the middle of that more. Then every byte and every count is checked.
 
 use super::packets::parse_packets;
+use super::watch::Watch;
 use super::world::{parse_with_reserves, record, records, Entrance, World};
 use crate::ring::sync::{ticks, CLOCK};
-use crate::ring::{
-    Cause, Clock, Count, Cursor, Delivery, Geometry, Reserves, Rmw, Said, Slot, Spec, Stats,
-};
+use crate::ring::{Cause, Clock, Count, Cursor, Delivery, Geometry, Reserves, Rmw, Slot, Spec};
 use std::cell::RefCell;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +39,7 @@ struct Script {
     /// Where the consumer is in the two.
     at: [*const Cursor; 2],
     /// What was found in the two, if their counters are watched.
-    watched: Option<[(Said, Stats); 2]>,
+    watched: Option<[Watch; 2]>,
     /// Records that were about to be committed, or were.
     begun: Count,
     /// Records with higher numbers were begun after that.
@@ -83,42 +82,21 @@ thread_local! {
     static SCRIPT: RefCell<Option<Script>> = const { RefCell::new(None) };
 }
 
-/// Looks at the counters: no number goes back, nor is more than there is.
+/// Looks at the counters, which are those of no more than there is.
 fn watch<R: Rmw>(place: &'static str) {
-    let Some((watched, at, begun)) = SCRIPT.with_borrow(|script| {
+    let Some((mut watched, at, begun)) = SCRIPT.with_borrow(|script| {
         let script = script.as_ref()?;
         Some((script.watched?, script.at, script.begun))
     }) else {
         return;
     };
-    let mut now = watched;
     let mut produced = Count::default();
-    for ((ring, at), (said, before)) in rings::<R>().into_iter().zip(at).zip(&mut now) {
+    for ((ring, at), watch) in rings::<R>().into_iter().zip(at).zip(&mut watched) {
         // SAFETY: `run()` keeps the cursors while its script is set, and does not read meanwhile.
-        let s = ring.stats_after(said, unsafe { &*at });
-        for (now, before) in [
-            (s.produced, before.produced),
-            (s.overwritten, before.overwritten),
-        ] {
-            assert_eq!(now.at_least(before), now, "at {place}");
-        }
-        let gone = s.read.plus(s.overwritten);
-        assert_eq!(gone.at_most(s.produced), gone, "at {place}");
-        assert!(s.unread().bytes <= ring.geometry().ring_size(), "at {place}");
-        produced = produced.plus(s.produced);
-        *before = s;
+        produced = produced.plus(watch.look(ring, unsafe { &*at }).produced);
     }
     assert_eq!(produced.at_most(begun), produced, "at {place}");
-    SCRIPT.with_borrow_mut(|script| script.as_mut().unwrap().watched = Some(now));
-}
-
-/// The same when nobody is at work: then they are exact, so what was said before was not too much.
-fn settle<R: Rmw>(w: &World<R>, c: &Cursor, said: &mut Said) {
-    let (now, exact) = (w.stats_after(said, c), w.stats(c));
-    assert_eq!(
-        (now.produced, now.read, now.overwritten),
-        (exact.produced, exact.read, exact.overwritten)
-    );
+    SCRIPT.with_borrow_mut(|script| script.as_mut().unwrap().watched = Some(watched));
 }
 
 /// Called by the ring at each place.
@@ -353,9 +331,9 @@ pub(crate) fn run<R: Rmw>(start: Start, steps: &[Step]) -> usize {
     }
 
     let script = SCRIPT.take().unwrap();
-    if let Some([(mut old, _), (mut new, _)]) = script.watched {
-        settle(&w, &c, &mut old);
-        settle(&next, &d, &mut new);
+    if let Some([mut old, mut new]) = script.watched {
+        old.settle(&w, &c);
+        new.settle(&next, &d);
     }
     let stats = if retired {
         w.stats(&c).plus(&next.stats(&d))

@@ -2,8 +2,9 @@
 
 //! Real threads: a writer per role against readers, every byte checked.
 
+use super::watch::Watch;
 use super::world::{parse, record, World};
-use crate::ring::{Count, Cursor, Owner, Rmw, Said, Shared};
+use crate::ring::{Cursor, Owner, Rmw, Shared};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -89,35 +90,21 @@ fn four_writers_lap_three_readers() {
     contest::<Shared>(4, 3, true, 128, 4);
 }
 
-/// Asserts that a count has not gone back.
-fn grows(now: Count, before: &mut Count) {
-    assert_eq!(now.at_least(*before), now, "after {before:?}");
-    *before = now;
-}
-
-/// Looks at the counters, from where the consumer is at `c`, who may read meanwhile by `read`.
-fn poll<R: Rmw>(
+/// Looks at the counters, from where the consumer is, who may read meanwhile by `read`.
+fn watch<R: Rmw>(
     w: &World<R>,
     begun: &AtomicU64,
     done: &AtomicBool,
     mut read: impl FnMut(&mut Cursor),
 ) {
-    let (mut c, mut said) = (Cursor::default(), Said::default());
-    let (mut produced, mut overwritten, mut gone) = <(Count, Count, Count)>::default();
+    let (mut c, mut watch) = (Cursor::default(), Watch::default());
     while !done.load(Ordering::Acquire) {
-        // By itself, without what was said before.
-        grows(w.overwritten(&c), &mut gone);
-        let s = w.stats_after(&mut said, &c);
-        grows(s.produced, &mut produced);
-        grows(s.overwritten, &mut overwritten);
-        assert!(s.produced.records <= begun.load(Ordering::Acquire));
-        assert!(s.unread().bytes <= w.geometry().ring_size(), "{s:?}");
+        let produced = watch.look(w, &c).produced;
+        assert!(produced.records <= begun.load(Ordering::Acquire));
         read(&mut c);
     }
     read(&mut c);
-    // Nothing was said that was not so.
-    let (now, exact) = (w.stats_after(&mut said, &c), w.stats(&c));
-    assert_eq!((now.produced, now.overwritten), (exact.produced, exact.overwritten));
+    watch.settle(w, &c);
 }
 
 fn counters<R: Rmw + Sync>(writers: u8, n: u64) {
@@ -125,8 +112,8 @@ fn counters<R: Rmw + Sync>(writers: u8, n: u64) {
     let (begun, done) = (AtomicU64::new(0), AtomicBool::new(false));
     let (w, begun, done) = (&w, &begun, &done);
     thread::scope(|s| {
-        s.spawn(move || poll(w, begun, done, |_| ()));
-        s.spawn(move || poll(w, begun, done, |c| drop(w.read(c, 100))));
+        s.spawn(move || watch(w, begun, done, |_| ()));
+        s.spawn(move || watch(w, begun, done, |c| drop(w.read(c, 100))));
         let writers: Vec<_> = (0..writers)
             .map(|i| {
                 s.spawn(move || {
