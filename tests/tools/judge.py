@@ -157,7 +157,7 @@ def complete(recording, cpus):
     expect(reported, {"event": 0, "packet": 0}, "reported by babeltrace2")
     for cpu, data in recording.streams().items():
         # More than the ring holds.
-        if len(data) <= 256 * 16384:
+        if len(data) <= 256 * 4096:
             raise Wrong(f"cpu {cpu}: only {len(data)} bytes")
 
 

@@ -13,6 +13,9 @@ use rustix::io::{read, Errno};
 /// The shortest memory to read to.
 const LEAST: usize = 64 << 10;
 
+/// The longest memory for bytes. If all there is has room no record is cut.
+const MOST: u64 = 1 << 20;
+
 /// Where a reader of a file stands.
 #[derive(Debug)]
 pub(crate) struct Reading {
@@ -23,6 +26,8 @@ pub(crate) struct Reading {
     /// What was read, and how far it was given out.
     bytes: Vec<u8>,
     at: usize,
+    /// How much memory to read to.
+    room: usize,
     /// Bytes read before those.
     before: u64,
     seq: u64,
@@ -36,14 +41,19 @@ pub(crate) struct Reading {
 impl Reading {
     /// Of a file that is like this. What was overwritten before is no gap of this reader's.
     pub(crate) fn new(info: &Info) -> Self {
-        let size = usize::try_from(info.subbuf_size)
-            .unwrap_or(LEAST)
-            .max(LEAST);
+        let all = info.subbuf_size.saturating_mul(info.n_subbufs.into());
+        let most = if info.is_records() {
+            info.subbuf_size
+        } else {
+            all.min(MOST)
+        };
+        let room = usize::try_from(most).unwrap_or(LEAST).max(LEAST);
         Self {
             cpu: info.cpu,
             records: info.is_records(),
             whole: info.cpu == CPU_ALL && info.flags & FLAG_GLOBAL == 0,
-            bytes: Vec::with_capacity(size),
+            bytes: Vec::new(),
+            room,
             at: 0,
             before: 0,
             seq: 0,
@@ -171,7 +181,7 @@ impl Reading {
         self.before += self.bytes.len() as u64;
         self.at = 0;
         self.bytes.clear();
-        self.bytes.reserve(LEAST);
+        self.bytes.reserve(self.room);
         loop {
             let room = self.bytes.capacity();
             match read(fd, rustix::buffer::spare_capacity(&mut self.bytes)) {
@@ -184,7 +194,8 @@ impl Reading {
                 Err(Errno::INTR) => {}
                 // A packet that is longer: the channel was resized.
                 Err(Errno::MSGSIZE) if (room as u64) < packet::LONGEST => {
-                    self.bytes.reserve(room * 2);
+                    self.room = room * 2;
+                    self.bytes.reserve(self.room);
                 }
                 Err(error) => return Err(Error::Io(error.into())),
             }
