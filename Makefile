@@ -15,7 +15,7 @@ JOBS := $(shell nproc)
 ROOT := $(CURDIR)
 
 .DEFAULT_GOAL := all
-.PHONY: help all modules tools install clean demo test soak fuzz miri check bench
+.PHONY: help all modules tools install clean demo test soak fuzz miri check bench docs
 
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,10 @@ check:
 ##   bench        instructions per record written and read, beside the kernel's relay and ftrace
 bench:
 	@bench/run
+
+##   docs         Documentation/ and the manual pages as HTML, and rustdoc of the tools where there is cargo
+docs:
+	@tools/build/docs
 
 ##   clean        remove what was built in the tree
 clean:
