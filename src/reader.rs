@@ -74,23 +74,36 @@ impl<'a> View<'a> {
 impl Buffer {
     /// Copies as much as there is and fits.
     pub(crate) fn read(&self, at: &Position, to: &mut IovIterDest<'_>) -> Result<Outcome> {
-        self.drain(at, &mut self.lock(at), to, false)
+        self.drain(at, &mut self.lock(at), to, None)
     }
 
-    /// Copies from `place` on: all there is, or the rest of one run. Of packets only whole ones.
+    /// Copies from `place` on: all there is; or if something is `due` the rest of one run, or of one that is
+    /// not later than that, which then is its time. Of packets only whole ones.
     fn drain(
         &self,
         at: &Position,
         place: &mut Place,
         to: &mut IovIterDest<'_>,
-        one_run: bool,
+        mut due: Option<&mut u64>,
     ) -> Result<Outcome> {
         let _guest = self.be_guest();
         let mut store = self.enter(place);
         place.cursor.parts = false;
         let (mut copied, mut error) = (0usize, None);
+        let one_run = due.is_some();
+        let mut begun = store.ring().mid_run(&place.cursor);
         while !to.is_empty() && error.is_none() && self.advance(at, place, &mut store) {
             let ring = store.ring();
+            if let Some(due) = due.as_deref_mut() {
+                let time = ring.run_time(&place.cursor);
+                if !begun && time > *due {
+                    // Writers have taken what was looked at, and others have something older.
+                    ring.detach(&mut place.cursor);
+                    break;
+                }
+                *due = time;
+                begun = true;
+            }
             let n;
             (n, error) = if ring.is_records() {
                 packets::copy_whole(ring, at, place, to)

@@ -234,7 +234,7 @@ impl Channel {
         patience: Patience,
     ) -> Result<Outcome> {
         let mut merge = view.merge(self).lock();
-        let mut copied = 0usize;
+        let (mut copied, mut overtaken) = (0usize, 0u32);
         while !to.is_empty() {
             // Who has something for the user does not wait.
             let patience = if copied == 0 {
@@ -247,7 +247,21 @@ impl Channel {
                 break;
             };
             let outcome = match manner {
-                Manner::Runs => buffer.drain(at, &mut buffer.lock(at), to, true),
+                Manner::Runs => {
+                    // Writers that lap may be faster than this, but not for ever.
+                    let mut due = if overtaken > Self::ROUNDS {
+                        u64::MAX
+                    } else {
+                        merge.until()
+                    };
+                    let outcome = buffer.drain(at, &mut buffer.lock(at), to, Some(&mut due));
+                    match outcome {
+                        Ok(Outcome::Nothing) => overtaken = overtaken.wrapping_add(1),
+                        // What others have that is older than this is late.
+                        _ => merge.last = merge.last.max(due),
+                    }
+                    outcome
+                }
                 Manner::Events => self.give_packet(&mut merge, buffer, at, to),
             };
             self.take_turn(view, &mut merge, manner, buffer, at);

@@ -8,7 +8,7 @@
 
 use crate::error::{Error, Result};
 use crate::item::Before;
-use crate::uapi::{Consumer, Meta, Subbuf, MAGIC, META_VERSION, OFF_CONSUMER};
+use crate::uapi::{Consumer, Count, Meta, Subbuf, MAGIC, META_VERSION, OFF_CONSUMER};
 use rustix::fd::AsFd;
 use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
 use std::ffi::c_void;
@@ -256,10 +256,19 @@ impl Mapping {
     /// What is in all that is complete.
     pub(crate) fn delivered_before(&self) -> Before {
         let word = |at| self.area.load(at, Ordering::Acquire);
-        Before {
-            records: word(offset_of!(Meta, delivered_records)),
-            bytes: word(offset_of!(Meta, delivered_bytes)),
+        // Whatever the words say, this ends.
+        for _ in 0..100 {
+            let delivered = self.delivered();
+            let at = offset_of!(Meta, before) + (delivered % 2) as usize * size_of::<Count>();
+            let before = Before {
+                records: word(at + offset_of!(Count, records)),
+                bytes: word(at + offset_of!(Count, bytes)),
+            };
+            if self.delivered() == delivered {
+                return before;
+            }
         }
+        Before::default()
     }
 
     fn slot(&self, seq: u64) -> (usize, usize) {

@@ -6,7 +6,7 @@
 
 use crate::buffer::{Buffer, Options};
 use crate::error::Result;
-use crate::uapi::{Meta, Subbuf, MAGIC, META_VERSION, OFF_CONSUMER};
+use crate::uapi::{Count, Meta, Subbuf, MAGIC, META_VERSION, OFF_CONSUMER};
 use rustix::fd::OwnedFd;
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use rustix::mm::{mmap, MapFlags, ProtFlags};
@@ -179,8 +179,11 @@ impl Ring {
         self.seq += 1;
         let pos = self.seq * self.shape.subbuf_size;
         self.set(offset_of!(Meta, write_pos), pos);
-        self.set(offset_of!(Meta, delivered_records), self.records);
-        self.set(offset_of!(Meta, delivered_bytes), self.bytes);
+        let before = offset_of!(Meta, before) + (self.seq % 2) as usize * size_of::<Count>();
+        for at in [offset_of!(Meta, delivered_records), before] {
+            self.set(at, self.records);
+            self.set(at + 8, self.bytes);
+        }
         self.set(offset_of!(Meta, delivered), self.seq);
     }
 
