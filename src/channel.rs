@@ -231,14 +231,15 @@ impl Channel {
         )?;
         let handle = Arc::as_ptr(&channel).cast_mut().cast::<local::rchan>();
         channel.hub.callbacks.set_channel(handle);
+        // Before anybody can write: users can as soon as there are files.
+        // SAFETY: The hub does not move, and whoever has the channel ends it before it is no more.
+        unsafe { channel.hub.resizer.start(&channel) };
         let result = channel.make_buffers().and_then(|()| channel.make_files());
         if let Err(error) = result {
             // A user may have found a file, and wait at it.
             channel.close();
             return Err(error);
         }
-        // SAFETY: The hub does not move, and whoever has the channel ends it before it is no more.
-        unsafe { channel.hub.resizer.start(&channel) };
         Ok(channel)
     }
 

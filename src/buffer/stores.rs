@@ -6,6 +6,7 @@ use super::{Buffer, ConsumerPage, Shape, Store};
 use crate::reader::Place;
 use crate::ring::{Count, Cursor, Progress, Stats};
 use crate::watermark::Watermark;
+use core::cmp;
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use kernel::sync::{Arc, UniqueArc};
@@ -32,6 +33,8 @@ struct Gone {
     stats: Stats,
     /// Complete sub-buffers.
     subbufs: u64,
+    /// Bytes in the largest sub-buffer they had: a reader may be in one.
+    subbuf_size: u64,
 }
 
 /// What was written to before, until the consumer has left it: oldest first, without a gap, and the
@@ -156,6 +159,7 @@ impl Stores {
         gone.stats = gone.stats.plus(&ring.totals());
         let subbufs = ring.progress(&Cursor::default()).produced;
         gone.subbufs = gone.subbufs.wrapping_add(subbufs);
+        gone.subbuf_size = gone.subbuf_size.max(oldest.geo().subbuf_size());
         Some(oldest)
     }
 }
@@ -181,10 +185,10 @@ impl Look {
         let mut here = None;
         let mut ahead = Count::default();
         for store in self.all() {
-            if store.generation() == place.generation() {
-                here = Some(store.ring().overwritten(place.cursor()));
-            } else if store.generation() > place.generation() {
-                ahead = ahead.plus(Self::ahead(store));
+            match store.generation().cmp(&place.generation()) {
+                cmp::Ordering::Less => {}
+                cmp::Ordering::Equal => here = Some(store.ring().overwritten(place.cursor())),
+                cmp::Ordering::Greater => ahead = ahead.plus(Self::ahead(store)),
             }
         }
         // The store it was in is gone, but for the run it is in.
@@ -206,10 +210,14 @@ impl Look {
         }
     }
 
-    /// Bytes that fit.
-    fn room(&self) -> u64 {
+    /// Bytes that fit, with what may be left of the run a reader at `place` is in.
+    fn room(&self, place: &Place) -> u64 {
+        let is_gone = self
+            .all()
+            .all(|store| store.generation() > place.generation());
+        let run = if is_gone { self.gone.subbuf_size } else { 0 };
         self.all()
-            .fold(0, |room, store| room.wrapping_add(store.geo().ring_size()))
+            .fold(run, |room, store| room.wrapping_add(store.geo().ring_size()))
     }
 
     fn progress(&self, place: &Place) -> Progress {
@@ -380,7 +388,7 @@ impl Buffer {
     /// is room.
     pub(crate) fn look_from(&self, place: &Place) -> (Stats, Progress, u64) {
         let look = self.look();
-        (look.stats(place), look.progress(place), look.room())
+        (look.stats(place), look.progress(place), look.room(place))
     }
 
     /// The position at which a reader that has come to `from` is due. Any context but NMI.

@@ -54,8 +54,8 @@ struct cb_open {
 struct cb_behave {
 	__s32 refuse_open;
 	__s32 refuse_map;
-	__u32 hold;		/* 1 << CB_...: which wait until this is called again without; 10 s, where */
-				/* they may not sleep */
+	__u32 hold;		/* 1 << CB_...: which wait until this is called again without; */
+				/* 10 s, where they may not sleep */
 	__u32 write;		/* which write one record of 8 bytes */
 	__u32 mark;		/* what hooks put into all of the reserves */
 	__s32 answer;		/* to an ioctl */

@@ -234,9 +234,9 @@ static inline struct rchan *relay_open(const char *path, const struct rchan_attr
  * and none will. The files leave the tree, the client's with them; who has the channel's open can
  * read what is left and then gets end of file. The caller sees to it that no write starts after.
  *
- * A channel that is still on its &rchan_attr.init_buf leaves that, as by relay_discard_init_buf(). If
- * there is no memory for what is unread, that is thrown away and counts as overwritten. Both wait for
- * users who are just copying from there.
+ * A channel that is still on its &rchan_attr.init_buf leaves that, as by relay_discard_init_buf().
+ * If there is no memory for what is unread, that is thrown away and counts as overwritten. Both
+ * wait for users who are just copying from there.
  *
  * Context: process; sleeps. Not with cpus_read_lock() held.
  */

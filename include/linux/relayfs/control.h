@@ -174,9 +174,9 @@ static inline int relay_realloc_buffer(struct rchan *chan, u64 subbuf_size, u32 
  * @chan: the channel
  *
  * Writers and readers may be at work. What is unread is kept, and read first, also if buffers are
- * replaced several times before it is read: up to 17 are kept besides the present one, and count as
- * memory. In overwrite mode what is older than something that was overwritten gives way then, and else,
- * if there are 17, the oldest; it counts as overwritten.
+ * replaced several times before it is read: up to 17 are kept besides the present one, and count
+ * as memory. In overwrite mode what is older than something that was overwritten gives way then,
+ * and else, if there are 17, the oldest; it counts as overwritten.
  *
  * Mappings of the old buffers stay as they are until they are unmapped; &relayfs_meta.generation in
  * them changes: their users read what is left and map again.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A CPU that does not run writes nothing, so what is to be done to its buffer is done by who wants it:
- * by one at a time, as the buffer is one that a CPU writes alone.
+ * A CPU that does not run writes nothing, so what is to be done to its buffer is done by who wants
+ * it: by one at a time, as the buffer is one that a CPU writes alone.
  */
 
 #include <pthread.h>
@@ -55,7 +55,7 @@ static int begun(int dev, uint32_t cpu)
 	return sum;
 }
 
-/* The flush timer ends the sub-buffer, and is held up in that; then somebody wants to begin the next. */
+/* The flush timer ends the sub-buffer, and is held up in that; then somebody wants the next. */
 TEST_F(absent, one_at_a_time)
 {
 	int dev = callbacks_device(), before;
@@ -170,7 +170,8 @@ TEST_F(absent, flushes_and_readers_without_number)
 	ASSERT_GT(read(info_fd, text, sizeof(text) - 1), 0);
 	row = strstr(text, "total:");
 	ASSERT_NE(row, NULL);
-	ASSERT_EQ(sscanf(row, "total: produced %llu %*u read %llu %*u unread %llu %*u overwritten %llu",
+	ASSERT_EQ(sscanf(row,
+			 "total: produced %llu %*u read %llu %*u unread %llu %*u overwritten %llu",
 			 v, v + 1, v + 2, v + 3), 4);
 	EXPECT_EQ(v[0], (uint64_t)rounds * EVENTS);
 	EXPECT_EQ(v[1], v[0]);

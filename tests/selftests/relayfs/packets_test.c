@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Channels of records: read(2) gives whole packets whatever happens, splice(2) and sendfile(2) move bytes,
- * FIONREAD says how long the memory must be.
+ * Channels of records: read(2) gives whole packets whatever happens, splice(2) and sendfile(2) move
+ * bytes, FIONREAD says how long the memory must be.
  */
 
 #include <sys/sendfile.h>
@@ -342,7 +342,7 @@ TEST_F(packets, after_a_fault_the_whole_channel_has_all)
 	munmap(map, PAGE);
 }
 
-/* The whole channel's reader stops in the middle of a packet, which goes on with a header of its own. */
+/* The whole channel's reader stops inside a packet, which goes on with a header of its own. */
 TEST_F(packets, a_buffers_reader_goes_on_where_the_whole_stopped)
 {
 	int whole, cpu, rest = PACKET + 2 * STEP;
@@ -370,7 +370,8 @@ TEST_F(packets, a_buffers_reader_goes_on_where_the_whole_stopped)
 			EXPECT_EQ(splice(cpu, NULL, self->in, NULL, first, 0), first);
 			EXPECT_EQ(unread(cpu), rest - first);
 			if (first != rest)
-				EXPECT_EQ(splice(cpu, NULL, self->in, NULL, LARGE, 0), rest - first);
+				EXPECT_EQ(splice(cpu, NULL, self->in, NULL, LARGE, 0),
+					  rest - first);
 			EXPECT_EQ(read(self->out, buf, LARGE), rest);
 		}
 		EXPECT_EQ(events_in(self, buf, rest), 2);

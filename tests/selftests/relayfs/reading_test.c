@@ -151,35 +151,4 @@ TEST_F(reading, a_packet_is_read_as_a_whole)
 	EXPECT_EQ(memcmp(b + sizeof(*packet) + sizeof(struct relayfs_event), "hello", 5), 0);
 }
 
-TEST_F(reading, a_packet_goes_into_a_pipe_as_a_whole)
-{
-	static unsigned char out[6000], in[16384];
-	const struct relayfs_packet *packet = (void *)in;
-	int dev = test_device(), id, fd, ends[2];
-	ssize_t n;
-
-	ASSERT_EQ(begin(self, variant, 0), 0);
-	ASSERT_EQ(chan_close(self->s.dev, self->s.id), 0);
-	id = chan_open(dev, "s", 16384, 2, RELAY_MODE_NO_OVERWRITE | RELAY_FORMAT_RECORDS);
-	fd = file_open(variant->file, O_RDONLY | O_NONBLOCK);
-	ASSERT_GE(fd, 0);
-	ASSERT_EQ(pipe(ends), 0);
-	memset(out, 'x', sizeof(out));
-	ASSERT_EQ(chan_write(dev, id, out, sizeof(out)), (long)sizeof(out));
-	ASSERT_EQ(chan_flush(dev, id), 0);
-	ASSERT_EQ(fcntl(ends[1], F_SETPIPE_SZ, PAGE), PAGE);
-	EXPECT_EQ(splice(fd, NULL, ends[1], NULL, 1 << 20, 0), -1);
-	EXPECT_EQ(errno, EMSGSIZE);
-	EXPECT_EQ(info("s", "total", "read", false), 0);
-	ASSERT_EQ(fcntl(ends[1], F_SETPIPE_SZ, 16 * PAGE), 16 * PAGE);
-	n = splice(fd, NULL, ends[1], NULL, 1 << 20, 0);
-	EXPECT_GT(n, (ssize_t)sizeof(out));
-	EXPECT_EQ(read(ends[0], in, sizeof(in)), n);
-	EXPECT_EQ(packet->magic, RELAYFS_PACKET_MAGIC);
-	EXPECT_EQ(memcmp(in + sizeof(*packet) + sizeof(struct relayfs_event), out, sizeof(out)), 0);
-	EXPECT_EQ(info("s", "total", "read", false), 1);
-	close(fd);
-	close(dev);
-}
-
 TEST_HARNESS_MAIN

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The whole channel of records, for which packets are made, when its buffers change: others take their place,
- * a CPU comes up.
+ * The whole channel of records, for which packets are made, when its buffers change: others take
+ * their place, a CPU comes up.
  */
 
 #include "packets.h"
@@ -92,7 +92,8 @@ TEST_F(resized, events_go_on_in_order)
 		next += 25;
 		/* Stops in the middle of a sub-buffer that is not complete. */
 		ASSERT_GT(read(r.fd, buf, PACKET + 2 * EVENT_WITH(RECORD)), 0);
-		ASSERT_LT(0, packets_check(buf, packet_len(buf, sizeof(buf)), is_resized_record, &r));
+		ASSERT_LT(0, packets_check(buf, packet_len(buf, sizeof(buf)), is_resized_record,
+					   &r));
 		r.packets++;
 		r.time = ((struct relayfs_packet *)buf)->timestamp_end;
 		ASSERT_EQ(resized_to(self->dev, sizes[i].size, sizes[i].n), 0);

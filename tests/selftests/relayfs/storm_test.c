@@ -2,8 +2,8 @@
 /*
  * Channels open and close, their client is loaded and unloaded, and all the while users open, read,
  * write, watch, map and leave their files. Nothing may go wrong, every record that is read must be
- * right and come in order, the accounts of each channel must add up, and in the end no memory may be
- * missing.
+ * right and come in order, the accounts of each channel must add up, and in the end no memory may
+ * be missing.
  *
  * STORM_SECONDS says how long it lasts, STORM_SEED where the draws begin.
  */

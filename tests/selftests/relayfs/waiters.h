@@ -6,6 +6,7 @@
 #ifndef WAITERS_H
 #define WAITERS_H
 
+#include <dirent.h>
 #include <liburing.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -187,6 +188,38 @@ static inline bool waiter_is_done(const struct waiter *w)
 	return __atomic_load_n(&w->done, __ATOMIC_ACQUIRE);
 }
 
+static inline ssize_t file_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	text[n < 0 ? 0 : n] = 0;
+	if (fd >= 0)
+		close(fd);
+	return n;
+}
+
+/* Whether the thread that io_uring made for it sleeps in its read, and not for want of work. */
+static inline bool worker_sleeps(const struct waiter *w)
+{
+	char path[64], name[32], got[64] = "";
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+	pid_t tid = 0;
+
+	snprintf(name, sizeof(name), "iou-wrk-%d\n", w->tid);
+	while (tasks && (task = readdir(tasks))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm", task->d_name);
+		if (file_text(path, got, sizeof(got)) > 0 && !strcmp(got, name))
+			tid = atoi(task->d_name);
+	}
+	if (tasks)
+		closedir(tasks);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", tid);
+	return tid && task_state(tid) == 'S' && file_text(path, got, sizeof(got)) > 0 &&
+	       strncmp(got, "io_wq", 5);
+}
+
 /* True when it sleeps. */
 static inline bool waiter_start(struct waiter *w, const struct way *way, int fd)
 {
@@ -197,7 +230,15 @@ static inline bool waiter_start(struct waiter *w, const struct way *way, int fd)
 		return false;
 	while (!__atomic_load_n(&w->tid, __ATOMIC_ACQUIRE))
 		usleep(1000);
-	return wait_until_in(w->tid, way->call);
+	if (!wait_until_in(w->tid, way->call))
+		return false;
+	/* Where it says nothing of why it sleeps: a second is enough, mostly. */
+	for (int i = 0; way == &by_uring_thread && i < 1000 && !waiter_is_done(w); i++) {
+		if (worker_sleeps(w))
+			break;
+		usleep(1000);
+	}
+	return true;
 }
 
 /* Whether it sleeps on: says nothing of who was woken and has not come to run. */

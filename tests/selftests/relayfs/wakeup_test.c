@@ -4,9 +4,9 @@
  * hand a token to and fro as fast as the machine can; nothing else would wake them for a minute.
  *
  * WAKEUP_ROUNDS: rounds of each variant, 1000000 if not set. Less of all on slow kernels.
- * WAKEUP_MS: after how long each variant ends all the same; 0: never. If not set, 3000, and 20000 for
- * the plain one between two processors; and where there is only one, where a round is quickest, one
- * variant then plays all rounds.
+ * WAKEUP_MS: after how long each variant ends all the same; 0: never. If not set, 3000, and 20000
+ * for the plain one between two processors; and where there is only one, where a round is quickest,
+ * one variant then plays all rounds.
  */
 
 #include <relayfs_wakeup.h>
@@ -109,7 +109,8 @@ TEST_F_TIMEOUT(wakeup, none_lost, 1800)
 	struct wakeup_rounds r = {
 		.ping_fd = self->ping, .pong_fd = self->pong,
 		.cpu = { 0, variant->one_cpu || cpus() == 1 ? 0 : 1 },
-		.rounds = setting("WAKEUP_ROUNDS", 1000000), .ms = setting("WAKEUP_MS", variant->ms ?: 3000),
+		.rounds = setting("WAKEUP_ROUNDS", 1000000),
+		.ms = setting("WAKEUP_MS", variant->ms ?: 3000),
 		.len = variant->len, .batch_bytes = variant->batch,
 	};
 	double begin = seconds();
