@@ -40,7 +40,6 @@
  * @users_write: users may write
  * @sizes_itself: it may be resized by others than the director
  * @was_reset: something was thrown away
- * @missed: some of it was gone before it could be delivered, as it was told
  * @can_verify: its stream is records and nothing else
  */
 struct storm_life {
@@ -65,7 +64,6 @@ struct storm_life {
 	bool users_write;
 	bool sizes_itself;
 	bool was_reset;
-	bool missed;
 	bool can_verify;
 };
 

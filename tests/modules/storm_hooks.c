@@ -34,8 +34,6 @@ static void deliver(struct rchan *chan, const struct relay_delivery *d)
 	struct storm_life *life = enter(chan);
 
 	WARN_ON(!in_hardirq());
-	if (d->lost)
-		WRITE_ONCE(life->missed, true);
 	atomic64_add(d->len, &life->delivered);
 }
 
