@@ -122,6 +122,10 @@ static int read(struct rchan *chan)
 	return ret;
 }
 
+static void nothing(void)
+{
+}
+
 /* Each limit is one. */
 static int limits(void)
 {
@@ -141,7 +145,7 @@ static int limits(void)
 		EXPECT(PTR_ERR(relay_open("2003/limits", &a)) == wrong[i].error);
 	}
 	/* A callback that this version does not know. */
-	newer.reserved[ARRAY_SIZE(newer.reserved) - 1] = (void (*)(void))deliver;
+	newer.reserved[ARRAY_SIZE(newer.reserved) - 1] = nothing;
 	a = attr;
 	a.callbacks = &newer;
 	EXPECT(PTR_ERR(relay_open("2003/newer", &a)) == -E2BIG);

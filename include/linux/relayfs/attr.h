@@ -143,7 +143,8 @@ struct relay_schema;
  *	one of them: @n_subbufs
  * @resize_max: sub-buffers per buffer up to which it grows when the consumer has not read 3/4 of
  *	one, in overwrite mode, too; a power of two, at least @n_subbufs. What is unread stays where
- *	it is meanwhile, so that there may be as much memory again. See &rchan_callbacks.needs_resize
+ *	it is meanwhile, so that there may be as much memory again. See
+ *	&rchan_callbacks.needs_resize
  * @shrink_idle_ms: how long all buffers must have been empty before it shrinks; 0: 60000
  * @node: from which NUMA node the buffers are: %RELAY_NODE_LOCAL, %RELAY_NODE_ANY or
  *	RELAY_NODE(number). What that node has no memory for comes from others
