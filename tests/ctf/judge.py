@@ -196,8 +196,6 @@ LINE = re.compile(
 )
 FIELD = re.compile(r"(\w+) = (\[ (?:\[\d+\] = [^ ,]+,? )*\]|\"[^\"]*\"|[^ ,]+),? ")
 LOSS = re.compile(r"Tracer discarded (\d+) (event|packet)s? between")
-# Before the first packet, or in it: nobody knows how many before that.
-EARLY = re.compile(r"Tracer may have discarded events between")
 
 
 def babeltrace2(path, times):
@@ -220,13 +218,10 @@ class Reading:
     def __init__(self, path):
         done = babeltrace2(path, "--clock-cycles")
         self.lost = {"event": 0, "packet": 0}
-        self.early = 0
         for line in done.stderr.splitlines():
             found = LOSS.search(line)
             if found:
                 self.lost[found.group(2)] += int(found.group(1))
-            elif EARLY.search(line):
-                self.early += 1
             elif line.strip():
                 raise Wrong(f"babeltrace2 says: {line}")
         # By CPU: (time, name, length, fields); and all in their order, with the CPU before.
@@ -326,7 +321,6 @@ class Trace:
 
     def no_loss(self):
         expect(self.reading.lost, {"event": 0, "packet": 0}, "lost")
-        expect(self.reading.early, 0, "lost before the first packet")
 
 
 # The tests: name of the channel, and what must hold.
@@ -455,7 +449,6 @@ def merged(trace, cpus, accounts):
     if early > most:
         raise Wrong(f"{early} lost before the first packet, and only {most} overwritten")
     expect(trace.reading.lost, {"event": lost - early, "packet": 0}, "reported as lost")
-    expect(trace.reading.early, bool(early), "reported as lost before")
     turns = sum(a != b for a, b in zip(stream.cpus, stream.cpus[1:]))
     print(f"#   {len(stream.events)} events, {lost} lost, {turns} changes of CPU")
 
