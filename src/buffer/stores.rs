@@ -216,8 +216,9 @@ impl Look {
             .all()
             .all(|store| store.generation() > place.generation());
         let run = if is_gone { self.gone.subbuf_size } else { 0 };
-        self.all()
-            .fold(run, |room, store| room.wrapping_add(store.geo().ring_size()))
+        self.all().fold(run, |room, store| {
+            room.wrapping_add(store.geo().ring_size())
+        })
     }
 
     fn progress(&self, place: &Place) -> Progress {
