@@ -149,15 +149,14 @@ impl Resizer {
         self.busy.store(false, Ordering::Release);
     }
 
-    /// A buffer's writer has entered a sub-buffer, and so many are unread now. Any context.
+    /// A buffer's writer has entered a sub-buffer, and so many are unread with that. Any context.
     pub(crate) fn heed_fill(&self, unread: u64, geo: Geometry) {
         let Some(limits) = self.limits else {
             return;
         };
         let n = geo.n_subbufs();
-        // With the one that was entered. At most 2^18 sub-buffers.
-        let filled = unread.wrapping_add(1);
-        let fills_up = n < limits.max && filled.wrapping_mul(4) > n.wrapping_mul(3);
+        // At most 2^18 sub-buffers: this does not wrap.
+        let fills_up = n < limits.max && unread.wrapping_mul(4) > n.wrapping_mul(3);
         if self.said_full.load(Ordering::Relaxed) != fills_up
             && self.said_full.swap(fills_up, Ordering::Relaxed) != fills_up
             && fills_up

@@ -63,8 +63,9 @@ static void read_rest(struct __test_metadata *_metadata, struct _test_data_auto 
 	size_t n = 0;
 
 	/* For a moment after a resize what is new cannot be read yet. */
-	while (n / RECORD < self->next - self->read)
+	do {
 		n = read_now(self->fd, buf, n, sizeof(buf), 4096);
+	} while (n / RECORD < self->next - self->read && resized_state(self->dev).unread);
 	EXPECT_TRUE(are_records(buf, n, self->read, self->next - self->read));
 	self->read = self->next;
 }
@@ -98,7 +99,20 @@ static void wait_done(int dev)
 		usleep(1000);
 }
 
-/* A sub-buffer holds 40 of the records; the fourth of four is entered by the 121st. */
+/*
+ * A sub-buffer holds 40 of the records. A buffer grows that is 3/4 full, or as soon as that can be
+ * seen: when the next sub-buffer is entered.
+ */
+static void fill_until_it_grows(struct __test_metadata *_metadata, struct _test_data_auto *self,
+				uint32_t n_subbufs)
+{
+	write_some(_metadata, self, 40 * (n_subbufs * 3 / 4));
+	usleep(20000);
+	ASSERT_EQ(resized_state(self->dev).n_subbufs, n_subbufs);
+	write_some(_metadata, self, 1);
+	while (resized_state(self->dev).n_subbufs != 2 * n_subbufs)
+		usleep(1000);
+}
 
 TEST_F(auto, grows_by_itself_and_shrinks_when_idle)
 {
@@ -112,17 +126,9 @@ TEST_F(auto, grows_by_itself_and_shrinks_when_idle)
 	};
 
 	begin(_metadata, self, how);
-	write_some(_metadata, self, 60);
-	usleep(20000);
-	EXPECT_EQ(resized_state(self->dev).generation, 0);
-	write_some(_metadata, self, 30);
-	while (resized_state(self->dev).n_subbufs != 8)
-		usleep(1000);
+	fill_until_it_grows(_metadata, self, 4);
 	read_rest(_metadata, self);
-	/* 3/4 of 8. */
-	write_some(_metadata, self, 240);
-	while (resized_state(self->dev).n_subbufs != 16)
-		usleep(1000);
+	fill_until_it_grows(_metadata, self, 8);
 	/* That is the limit. */
 	write_some(_metadata, self, 600);
 	usleep(20000);
@@ -154,9 +160,7 @@ TEST_F(auto, grows_to_its_limit_though_nobody_reads)
 
 	begin(_metadata, self, how);
 	for (uint32_t n = 2; n < how.resize_max; n *= 2) {
-		write_some(_metadata, self, 40 * n * 3 / 4 + 1);
-		while (resized_state(self->dev).n_subbufs != 2 * n)
-			usleep(1000);
+		fill_until_it_grows(_metadata, self, n);
 		wait_done(self->dev);
 	}
 	/* What that got ready is of no use, and the limit is reached. */
