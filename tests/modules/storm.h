@@ -29,6 +29,7 @@
  * @from_users: records users wrote, as it was told
  * @user_bytes: their bytes
  * @delivered: bytes that were delivered
+ * @missed: something was gone before it could be
  * @over: relay_close() has returned: nobody may be told anything any more
  * @rnd: the director's dice
  * @task: the director
@@ -53,6 +54,7 @@ struct storm_life {
 	atomic64_t from_users;
 	atomic64_t user_bytes;
 	atomic64_t delivered;
+	bool missed;
 	bool over;
 	struct rnd_state rnd;
 	struct task_struct *task;

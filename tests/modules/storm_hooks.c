@@ -35,6 +35,8 @@ static void deliver(struct rchan *chan, const struct relay_delivery *d)
 
 	WARN_ON(!in_hardirq());
 	atomic64_add(d->len, &life->delivered);
+	if (d->lost)
+		WRITE_ONCE(life->missed, true);
 }
 
 static void user_deliver(struct rchan *chan, const void *data, size_t len)

@@ -78,17 +78,23 @@ static bool has_reserves(int fd, bool cpu_file)
 }
 
 /* Records, whole, and of each writer in the order in which it wrote them. */
-static void verify(const unsigned char *at, size_t left, unsigned int last[WRITERS])
+static void verify(const unsigned char *from, size_t size, unsigned int last[WRITERS])
 {
+	const unsigned char *at = from;
+	size_t left = size;
+
 	while (left) {
 		size_t len = record_check(at, left);
 		struct relaytest_record r;
 
 		memcpy(&r, at, sizeof(r));
 		if (!len || r.writer >= WRITERS || r.number <= last[r.writer]) {
-			fprintf(stderr, "# wrong: %zu left, len %u, writer %u, %u after %u\n",
-				left, r.len, r.writer, r.number,
+			fprintf(stderr, "# wrong: %zu of %zu left, len %u, writer %u, %u after %u\n",
+				left, size, r.len, r.writer, r.number,
 				r.writer < WRITERS ? last[r.writer] : 0);
+			for (int i = at - from < 64 ? from - at : -64; i < 64; i++)
+				fprintf(stderr, "%s%02x", i ? " " : " | ", at[i]);
+			fprintf(stderr, "\n");
 			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
 			return;
 		}

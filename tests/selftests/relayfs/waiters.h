@@ -220,6 +220,20 @@ static inline bool worker_sleeps(const struct waiter *w)
 	       strncmp(got, "io_wq", 5);
 }
 
+/* True when it sleeps, after whatever may have had it look again. */
+static inline bool waiter_waits(const struct waiter *w)
+{
+	if (!wait_until_in(w->tid, w->way->call))
+		return false;
+	/* Where it says nothing of why it sleeps: a second is enough, mostly. */
+	for (int i = 0; w->way == &by_uring_thread && i < 1000 && !waiter_is_done(w); i++) {
+		if (worker_sleeps(w))
+			break;
+		usleep(1000);
+	}
+	return true;
+}
+
 /* True when it sleeps. */
 static inline bool waiter_start(struct waiter *w, const struct way *way, int fd)
 {
@@ -230,15 +244,7 @@ static inline bool waiter_start(struct waiter *w, const struct way *way, int fd)
 		return false;
 	while (!__atomic_load_n(&w->tid, __ATOMIC_ACQUIRE))
 		usleep(1000);
-	if (!wait_until_in(w->tid, way->call))
-		return false;
-	/* Where it says nothing of why it sleeps: a second is enough, mostly. */
-	for (int i = 0; way == &by_uring_thread && i < 1000 && !waiter_is_done(w); i++) {
-		if (worker_sleeps(w))
-			break;
-		usleep(1000);
-	}
-	return true;
+	return waiter_waits(w);
 }
 
 /* Whether it sleeps on: says nothing of who was woken and has not come to run. */

@@ -235,7 +235,7 @@ TEST_F(wake, by_a_watermark_of_its_own)
 	ASSERT_TRUE(begin(self, variant, (struct stream_kind){ }));
 	/* Set while it waits. */
 	ASSERT_EQ(ioctl(self->s.fd, RELAY_IOC_SET_WATERMARK, &bytes), 0);
-	ASSERT_TRUE(wait_until_in(self->w.tid, variant->way->call));
+	ASSERT_TRUE(waiter_waits(&self->w));
 	stream_put(&self->s, "ab");
 	EXPECT_TRUE(waiter_sleeps(&self->w));
 	stream_put(&self->s, "c");
@@ -325,7 +325,7 @@ TEST_F(wake, by_what_follows_a_reset)
 	stream_put(&self->s, "thrown away");
 	EXPECT_EQ(chan_reset(self->s.dev, self->s.id), 0);
 	/* It may have had a look: there is nothing. */
-	ASSERT_TRUE(wait_until_in(self->w.tid, variant->way->call));
+	ASSERT_TRUE(waiter_waits(&self->w));
 	stream_put(&self->s, "new");
 	EXPECT_EQ(chan_flush(self->s.dev, self->s.id), 0);
 	EXPECT_TOLD("new");
