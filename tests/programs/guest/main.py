@@ -9,6 +9,7 @@ import pipes  # noqa: F401  pylint: disable=unused-import
 import python  # noqa: F401  pylint: disable=unused-import
 import readers  # noqa: F401  pylint: disable=unused-import
 import shell  # noqa: F401  pylint: disable=unused-import
+import terminal  # noqa: F401  pylint: disable=unused-import
 import tap
 
 tap.main()

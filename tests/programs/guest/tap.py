@@ -54,9 +54,11 @@ def expect_true(condition, what):
 CHILDREN = []
 
 
-def start(*command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **options):
+def start(
+    *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+):
     """A program whose output is a pipe, and which does not outlive the test."""
-    child = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, **options)
+    child = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, **options)
     CHILDREN.append(child)
     return child
 

@@ -310,16 +310,25 @@ TEST_F(uring, a_poll_tells_all_bits_and_can_be_removed)
 	}
 }
 
+/* Always in a thread of io_uring's, which may come to it when a part is there. */
 TEST_F(uring, splices_to_a_pipe)
 {
-	int ends[2];
+	int ends[2], n = 0;
 	char b[8];
 
 	ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
-	io_uring_prep_splice(io_uring_get_sqe(&self->ring), self->s.fd, -1, ends[1], -1, 8, 0);
-	ASSERT_EQ(io_uring_submit(&self->ring), 1);
-	deliver(&self->s, "abc");
-	EXPECT_EQ(result(&self->ring, NULL, NULL), 3);
+	for (bool delivered = false; n < 3; delivered = true) {
+		int got;
+
+		io_uring_prep_splice(io_uring_get_sqe(&self->ring), self->s.fd, -1, ends[1], -1,
+				     8, 0);
+		ASSERT_EQ(io_uring_submit(&self->ring), 1);
+		if (!delivered)
+			deliver(&self->s, "abc");
+		got = result(&self->ring, NULL, NULL);
+		ASSERT_GT(got, 0);
+		n += got;
+	}
 	EXPECT_EQ(read(ends[0], b, 8), 3);
 	EXPECT_EQ(memcmp(b, "abc", 3), 0);
 	close(ends[0]);
