@@ -2,12 +2,14 @@
 /* Deliberate bugs in C, one per value of "bug"; see buggy_rust.rs. */
 
 #include <linux/completion.h>
+#include <linux/gfp.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
+#include <linux/vmalloc.h>
 
 static int bug;
 module_param(bug, int, 0);
@@ -100,6 +102,29 @@ static int race(void)
 	return 0;
 }
 
+/* Buffers are mapped as this is. */
+static int behind_vmalloc(void)
+{
+	char *data = vmalloc(100);
+
+	if (!data)
+		return -ENOMEM;
+	pr_info("%d\n", READ_ONCE(data[100]));
+	vfree(data);
+	return 0;
+}
+
+static int free_page_twice(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+
+	if (!page)
+		return -ENOMEM;
+	__free_page(page);
+	__free_page(page);
+	return 0;
+}
+
 static int (*const bugs[])(void) = {
 	[1] = rcu_without_lock,
 	[2] = index_out_of_bounds,
@@ -107,6 +132,8 @@ static int (*const bugs[])(void) = {
 	[4] = free_active_timer,
 	[5] = list_corruption,
 	[6] = race,
+	[7] = behind_vmalloc,
+	[8] = free_page_twice,
 };
 
 static int __init buggy_init(void)

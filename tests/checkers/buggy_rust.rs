@@ -41,6 +41,7 @@ impl kernel::Module for Buggy {
             7 => at_once(race, race)?,
             8 => at_once(|| send(Ordering::Relaxed), receive)?,
             9 => at_once(|| send(Ordering::Release), receive)?,
+            10 => assertion(),
             _ => return Err(EINVAL),
         }
         Ok(Buggy)
@@ -115,6 +116,10 @@ fn leak() -> Result {
 
 fn overflow() {
     pr_info!("{}\n", black_box(255u8) + black_box(1));
+}
+
+fn assertion() {
+    debug_assert!(black_box(1) == 2, "one is not two");
 }
 
 /// What two threads share without agreeing on whose turn it is.

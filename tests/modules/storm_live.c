@@ -36,9 +36,9 @@ static struct rchan *open_something(struct storm_life *life)
 	life->flags = attr.flags;
 	life->can_verify = storm_draw(rnd, 4) && !(attr.flags & RELAY_FORMAT_RECORDS);
 	if (!life->can_verify && !(attr.flags & RELAY_FORMAT_RECORDS)) {
-		attr.start_reserve = storm_draw(rnd, 100);
-		attr.end_reserve = storm_draw(rnd, 100);
-		attr.channel_start_reserve = storm_draw(rnd, 100);
+		attr.start_reserve = one_of(rnd, 0, storm_draw(rnd, 100));
+		attr.end_reserve = one_of(rnd, 0, storm_draw(rnd, 100));
+		attr.channel_start_reserve = one_of(rnd, 0, storm_draw(rnd, 100));
 	}
 	life->sizes_itself = storm_draw(rnd, 2);
 	if (life->sizes_itself) {

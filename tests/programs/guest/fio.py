@@ -6,6 +6,7 @@ a channel, in records of other lengths, and fio reads that and verifies block by
 doubled or elsewhere does not pass.
 """
 
+import contextlib
 import mmap
 import os
 import struct
@@ -44,6 +45,8 @@ def reader(path, engine, *options, size=SIZE):
     told of appears only when it has looked.
     """
     link = os.path.abspath(f"link.{engine}")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(link)
     return fio("--rw=read", f"--ioengine={engine}", f"--filename={link}", f"--size={size}",
                "--create_on_open=1", "--allow_file_create=0", "--invalidate=0",
                f"--exec_prerun=ln -s {path} {link}", *options, wait=False)
@@ -65,9 +68,15 @@ def verified(engine, records):
 
 
 def reads(engine):
-    """After a short read fio does not read all it wanted: what it did not verify, is here."""
+    """After a short read fio does not read all it wanted: what it did not verify, is here.
+
+    Among many of these it may give up with an error of its own making, so it has a second chance.
+    """
     data = blocks()
-    status, text, rest = verified(engine, cut(data, 1000))
+    for _ in range(2):
+        status, text, rest = verified(engine, cut(data, 1000))
+        if "func=td_io_queue, error=Invalid argument" not in text:
+            break
     expect(status, 0, f"status of fio, which says {text}")
     expect(rest, data[len(data) - len(rest):], "what it left")
     expect(len(rest) % BLOCK, 0, "odd bytes left")

@@ -63,18 +63,11 @@ static void name_something(struct user *u, char *path, size_t size)
 /* The reserves of a channel are in its stream, too, and so is what makes packets of records. */
 static bool has_reserves(int fd, bool cpu_file)
 {
-	struct relayfs_meta *meta;
-	bool has = true;
+	struct relayfs_info info = { .size = sizeof(info) };
 
-	if (!cpu_file)
-		return true;
-	meta = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
-	if (meta != MAP_FAILED) {
-		has = meta->start_reserve || meta->end_reserve ||
-		      meta->flags & RELAY_FORMAT_RECORDS;
-		munmap(meta, getpagesize());
-	}
-	return has;
+	return !cpu_file || ioctl(fd, RELAY_IOC_GET_INFO, &info) || info.start_reserve ||
+	       info.end_reserve || info.channel_start_reserve ||
+	       info.flags & RELAY_FORMAT_RECORDS;
 }
 
 /* Records, whole, and of each writer in the order in which it wrote them. */
