@@ -82,7 +82,8 @@ static void verify(const unsigned char *from, size_t size, unsigned int last[WRI
 
 		memcpy(&r, at, sizeof(r));
 		if (!len || r.writer >= WRITERS || r.number <= last[r.writer]) {
-			fprintf(stderr, "# wrong: %zu of %zu left, len %u, writer %u, %u after %u\n",
+			fprintf(stderr,
+				"# wrong: %zu of %zu left, len %u, writer %u: %u after %u\n",
 				left, size, r.len, r.writer, r.number,
 				r.writer < WRITERS ? last[r.writer] : 0);
 			for (int i = at - from < 64 ? from - at : -64; i < 64; i++)
