@@ -15,7 +15,7 @@ JOBS := $(shell nproc)
 ROOT := $(CURDIR)
 
 .DEFAULT_GOAL := all
-.PHONY: help all modules tools install clean demo test soak fuzz miri check bench docs
+.PHONY: help all modules tools install clean demo test soak fuzz miri weaken check bench docs
 
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,11 @@ fuzz:
 ##   miri         unit tests on the host under miri, where there is one
 miri:
 	@tests/miri
+
+##   weaken       one memory ordering after another taken away, and which models of loom fail without it
+##                (hours; ARGS="LABEL...": of these labels)
+weaken:
+	@tests/ring/weaken $(ARGS)
 
 ##   check        formatting, lints, checkpatch, allowed symbols
 check:

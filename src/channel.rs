@@ -10,6 +10,7 @@ use crate::kind::Kind;
 use crate::memory;
 use crate::percpu::{online_cpus, possible_cpus, PerCpu};
 use crate::reader::{claims::Claims, Merge};
+use crate::ring::sync::full_barrier;
 use crate::vfs;
 use crate::wake::WaitQueue;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -17,7 +18,6 @@ use kernel::bindings;
 use kernel::cpu::nr_cpu_ids;
 use kernel::prelude::*;
 use kernel::str::CString;
-use kernel::sync::barrier::{smp_mb, Full};
 use kernel::sync::{new_mutex, Arc, Mutex, SetOnce};
 
 pub(crate) mod buffers;
@@ -127,6 +127,7 @@ impl Readers {
 impl Hub {
     /// Nothing will be written any more.
     pub(crate) fn is_closed(&self) -> bool {
+        // ORDERING: closed:B
         self.closed.load(Ordering::Acquire)
     }
 }
@@ -355,6 +356,7 @@ impl Channel {
         if let Some(files) = &mut files {
             files.leave();
         }
+        // ORDERING: closed:A
         self.hub.closed.store(true, Ordering::Release);
         vfs::forget_file_data(self);
         for buffer in self.buffers.iter() {
@@ -377,7 +379,7 @@ impl Channel {
         let lowest = readers.lowest_watermark();
         let before = self.hub.fine.swap(lowest, Ordering::Relaxed);
         // ORDERING: fine:A
-        smp_mb(Full);
+        full_barrier();
         for buffer in self.buffers().iter() {
             buffer.heed_watermark(lowest);
         }
@@ -392,7 +394,7 @@ impl Channel {
     /// A buffer, or what it is written to, is new.
     fn heed_watermark_in(&self, buffer: &Buffer) {
         // ORDERING: fine:B
-        smp_mb(Full);
+        full_barrier();
         buffer.heed_watermark(self.hub.fine.load(Ordering::Relaxed));
     }
 

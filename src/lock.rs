@@ -7,8 +7,8 @@
 //! own spinlock sleeps there.
 
 use crate::bindings as local;
+use crate::holder::Holder;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::bindings;
 use kernel::cpu::CpuId;
 use kernel::interrupt::{local_interrupt_disable, LocalInterruptDisabled};
@@ -60,21 +60,19 @@ impl Drop for RawGuard<'_> {
 ///
 /// # Invariants
 ///
-/// The lock is held if `depth` is not 0, by CPU `owner - 1`, which alone changes the two then.
+/// The lock is that of `holder`, to which a CPU is one more than its number.
 #[pin_data]
 pub(crate) struct SectionLock {
     #[pin]
     lock: RawLock,
-    owner: AtomicU32,
-    depth: AtomicU32,
+    holder: Holder,
 }
 
 impl SectionLock {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             lock <- RawLock::new(),
-            owner: AtomicU32::new(0),
-            depth: AtomicU32::new(0),
+            holder: Holder::new(),
         })
     }
 
@@ -86,15 +84,10 @@ impl SectionLock {
 
     /// The same, until `leave()`. Interrupts must stay off until then.
     pub(crate) fn enter(&self, irqs_off: &LocalInterruptDisabled) {
-        let me = CpuId::current().as_u32().wrapping_add(1);
-        // Another CPU's number may come and go meanwhile; this one's is only stored here.
-        if self.owner.load(Ordering::Relaxed) != me {
-            // Unlocked in `leave()`.
-            core::mem::forget(self.lock.lock(irqs_off));
-            self.owner.store(me, Ordering::Relaxed);
-        }
-        let depth = self.depth.load(Ordering::Relaxed);
-        self.depth.store(depth.wrapping_add(1), Ordering::Relaxed);
+        let me = u64::from(CpuId::current().as_u32()).wrapping_add(1);
+        // Unlocked in `leave()`.
+        self.holder
+            .enter(me, || core::mem::forget(self.lock.lock(irqs_off)));
     }
 
     /// Undoes `enter()`.
@@ -103,12 +96,8 @@ impl SectionLock {
     ///
     /// Entered on this CPU, and not undone; interrupts off since.
     pub(crate) unsafe fn leave(&self) {
-        let depth = self.depth.load(Ordering::Relaxed).wrapping_sub(1);
-        self.depth.store(depth, Ordering::Relaxed);
-        if depth == 0 {
-            self.owner.store(0, Ordering::Relaxed);
-            drop(RawGuard(&self.lock, NotThreadSafe));
-        }
+        self.holder
+            .leave(|| drop(RawGuard(&self.lock, NotThreadSafe)));
     }
 }
 

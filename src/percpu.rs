@@ -104,7 +104,6 @@ impl<T> PerCpu<T> {
     /// What belongs to the CPU the guard pins.
     #[inline(always)]
     pub(crate) fn here<'a>(&'a self, _pinned: &'a Pinned) -> Option<&'a T> {
-        // ORDERING: cpu:B
         // SAFETY: By the type invariants it is null or valid as long as `self`.
         unsafe { preempt::read(self.slots.as_ptr()).as_ref() }
     }
@@ -241,6 +240,7 @@ mod preempt {
         // SAFETY: `slots` has a part for this CPU, as the caller promises.
         unsafe {
             let slot = bindings::relayfs_helper_this_cpu_ptr(slots.expose_provenance());
+            // ORDERING: cpu:B
             AtomicPtr::from_ptr(slot.cast::<*mut T>()).load(Ordering::Acquire)
         }
     }

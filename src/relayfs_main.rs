@@ -5,7 +5,9 @@
 //! The rooms, from the bottom up; each may call those above it in this list:
 //!
 //! * [`ring`]: one lock-free ring, pure: no kernel types, also built and tested on the host.
-//! * [`percpu`], [`lock`], [`kind`], [`wake`], [`watermark`], [`memory`], [`pages`], [`buffer`]: what a
+//! * [`holder`], [`headcount`], [`turn`], [`watermark`]: what is agreed by a word or two, pure as the ring:
+//!   who holds a lock, how many are inside, whose turn it is, when waiting readers are due.
+//! * [`percpu`], [`lock`], [`kind`], [`wake`], [`memory`], [`pages`], [`buffer`]: what a
 //!   ring needs from the kernel: the CPU it belongs to, what keeps writers apart, how sleeping readers
 //!   learn of data, when, and memory, as far as the limit allows.
 //! * [`handles`], [`gate`]: numbers that clients hold; what is between us and their code.
@@ -27,6 +29,8 @@ mod channel;
 mod compat;
 mod gate;
 mod handles;
+mod headcount;
+mod holder;
 mod kind;
 mod lock;
 mod memory;
@@ -35,6 +39,7 @@ mod pages;
 mod percpu;
 mod reader;
 mod ring;
+mod turn;
 mod vfs;
 mod wake;
 mod watermark;

@@ -11,9 +11,8 @@
 //! *Who clears a wish wakes all that wait, after clearing.* So a wish that is lost in a race, by
 //! clearing one word after the other, is made again.
 
+use crate::ring::sync::{full_barrier, AtomicU64, Ordering};
 use crate::ring::{Delivery, Geometry};
-use core::sync::atomic::{AtomicU64, Ordering};
-use kernel::sync::barrier::{smp_mb, Full};
 
 /// How much unread data is worth a wake-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +69,7 @@ impl Wish {
     /// wants to be woken there.
     pub(crate) const WHEN_FULL: u64 = NOBODY - 1;
 
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             from: AtomicU64::new(NOBODY),
             at: AtomicU64::new(NOBODY),
@@ -82,17 +81,18 @@ impl Wish {
     /// A reader that has queued itself and has come to `from` wants to be woken at `at`. It must
     /// look for data after this.
     pub(crate) fn put(&self, from: u64, at: u64) {
-        self.from.fetch_min(from, Ordering::AcqRel);
-        self.at.fetch_min(at, Ordering::AcqRel);
+        self.from.fetch_min(from, Ordering::Relaxed);
+        // ORDERING: wish:A
+        self.at.fetch_min(at, Ordering::Release);
         // ORDERING: wake:B
-        smp_mb(Full);
+        full_barrier();
     }
 
     /// A writer has committed and stands at `pos()`: whether it must wake the readers.
     pub(crate) fn take_if_reached(&self, pos: impl Fn() -> u64) -> bool {
         // ORDERING: wake:A
-        smp_mb(Full);
-        let at = self.at.load(Ordering::Acquire);
+        full_barrier();
+        let at = self.at.load(Ordering::Relaxed);
         at != NOBODY && at <= pos() && self.take()
     }
 
@@ -100,39 +100,45 @@ impl Wish {
     /// wake the readers.
     pub(crate) fn take_if(&self, has_data_after: impl Fn(u64) -> bool) -> bool {
         // ORDERING: wake:A
-        smp_mb(Full);
-        let from = self.from.load(Ordering::Acquire);
+        full_barrier();
+        let from = self.from.load(Ordering::Relaxed);
         from != NOBODY && has_data_after(from) && self.take()
     }
 
     /// One of all that want to take it succeeds. If `from` is of a reader that has not come to put
     /// `at`, that reader is queued by now, and will be woken.
     fn take(&self) -> bool {
-        let taken = self.at.swap(NOBODY, Ordering::AcqRel) != NOBODY;
+        // ORDERING: wish:B
+        let taken = self.at.swap(NOBODY, Ordering::Acquire) != NOBODY;
         if taken {
-            self.from.swap(NOBODY, Ordering::AcqRel);
+            self.from.swap(NOBODY, Ordering::Relaxed);
         }
         taken
     }
 
+    /// Whether somebody may wait.
     pub(crate) fn is_there(&self) -> bool {
-        self.at.load(Ordering::Acquire) != NOBODY
+        self.at.load(Ordering::Relaxed) != NOBODY
     }
 
-    /// Nobody waits: forgets what those who left wished for. The caller looks again after this
-    /// whether somebody waits, and wakes them if so.
-    pub(crate) fn forget(&self) {
+    /// Forgets what those who left wished for, if nobody is queued. `is_queued` looks after a full barrier.
+    /// Says whether the caller must wake the readers, as somebody is now.
+    pub(crate) fn forget_if_nobody(&self, is_queued: impl Fn() -> bool) -> bool {
+        if !self.is_there() || is_queued() {
+            return false;
+        }
         self.take();
-        // ORDERING: wake:A
-        smp_mb(Full);
+        is_queued()
     }
 
     /// From now on waiting readers are served whatever their watermark.
     pub(crate) fn urge(&self) {
+        // ORDERING: urge:A
         self.urged.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn urged(&self) -> u64 {
+        // ORDERING: urge:B
         self.urged.load(Ordering::Acquire)
     }
 

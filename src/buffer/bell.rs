@@ -117,11 +117,8 @@ impl Bell {
 
     /// So that a wish of who left does not wake who comes.
     pub(crate) fn forget_wish_if_nobody_waits(&self) {
-        if self.wish.is_there() && !self.has_sleeper() {
-            self.wish.forget();
-            if self.has_sleeper() {
-                self.wake();
-            }
+        if self.wish.forget_if_nobody(|| self.has_sleeper()) {
+            self.wake();
         }
     }
 

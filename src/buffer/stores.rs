@@ -399,11 +399,13 @@ impl Buffer {
 
     /// Whether what a reader that has come to `pos` had before it was thrown away. Any context.
     pub(crate) fn was_reset_after(&self, pos: u64) -> bool {
+        // ORDERING: thrown:B
         pos < self.thrown.load(Ordering::Acquire)
     }
 
     /// All before `pos` was thrown away.
     pub(crate) fn throw_before(&self, pos: u64) {
+        // ORDERING: thrown:A
         self.thrown.store(pos, Ordering::Release);
     }
 }

@@ -11,22 +11,14 @@ use super::Store;
 use crate::bindings as local;
 use crate::channel::Hub;
 use crate::ring::{Count, Cursor};
+use crate::turn::{Reached, Turn};
 use crate::wake::{OnSignal, Signal};
 use core::cell::UnsafeCell;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use kernel::bindings;
 use kernel::prelude::*;
 use kernel::sync::Arc;
-
-/// Nothing to be told.
-const IDLE: u32 = 0;
-/// Somebody is at work.
-const BUSY: u32 = 1;
-/// Somebody is at work, or will be, and has to look again.
-const AGAIN: u32 = 2;
-/// There was more than is to be told in one interrupt; another is on its way.
-const MORE: u32 = 3;
 
 /// After so many calls, or bytes, the interrupt ends, so that others get their turn.
 const MAX_CALLS: u32 = 64;
@@ -36,7 +28,7 @@ const MAX_BYTES: usize = 256 << 10;
 ///
 /// # Invariants
 ///
-/// * Only who changed `state` to `BUSY` uses `place`, until it changes it again.
+/// * Only whose `turn` it is uses `place`.
 /// * The store of `place` is the one with the number `generation`, and lives until that is changed.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Teller {
@@ -44,10 +36,10 @@ pub(crate) struct Teller {
     cpu: u32,
     #[pin]
     signal: Signal<Teller>,
-    state: AtomicU32,
+    turn: Turn,
     place: UnsafeCell<Place>,
     /// Number of the store whose data is told.
-    generation: AtomicU64,
+    generation: Reached,
     /// A record was refused, and no sub-buffer was begun since.
     full: AtomicBool,
     /// The client was not told of that yet.
@@ -83,13 +75,13 @@ impl Teller {
                 hub,
                 cpu: cpu.unwrap_or(local::RELAY_CPU_NONE),
                 signal <- Signal::new_hard(),
-                state: AtomicU32::new(IDLE),
+                turn: Turn::new(),
                 place: UnsafeCell::new(Place {
                     store: ptr::null(),
                     cursor: Cursor::new(whole_only),
                     before: Count::default(),
                 }),
-                generation: AtomicU64::new(0),
+                generation: Reached::new(),
                 full: AtomicBool::new(false),
                 full_untold: AtomicBool::new(false),
             }),
@@ -107,7 +99,7 @@ impl Teller {
         let place = unsafe { &mut *self.place.get() };
         // INVARIANT: As the caller promises.
         place.store = store;
-        self.generation.store(store.generation(), Ordering::Release);
+        self.generation.set(store.generation());
     }
 
     /// Something can be read that could not before. Any context.
@@ -120,7 +112,7 @@ impl Teller {
     /// A record was refused for want of room. Any context.
     pub(super) fn refused(&self) {
         if !self.full.swap(true, Ordering::Relaxed) {
-            self.full_untold.store(true, Ordering::Release);
+            self.full_untold.store(true, Ordering::Relaxed);
             self.signal.raise();
         }
     }
@@ -143,7 +135,7 @@ impl Teller {
 
     /// Whether nothing is left of what was to be told when `hurry()` was called.
     pub(crate) fn is_idle(&self) -> bool {
-        self.state.load(Ordering::Acquire) == IDLE
+        self.turn.is_idle()
     }
 
     /// Waits until all is told of what is in the store with this number and those before, of which
@@ -153,8 +145,7 @@ impl Teller {
             // It never looks at a store.
             return;
         }
-        // ORDERING: leave:B
-        while self.generation.load(Ordering::Acquire) <= generation {
+        while !self.generation.is_behind(generation) {
             self.hurry();
             // SAFETY: Process context.
             unsafe { bindings::synchronize_rcu() };
@@ -163,37 +154,21 @@ impl Teller {
 
     /// Tells of all that can be read.
     fn tell(&self) {
-        // ORDERING: tell:A
-        let before = self.state.swap(AGAIN, Ordering::AcqRel);
-        if before == BUSY || before == AGAIN {
-            return;
-        }
         let (mut calls, mut bytes) = (0u32, 0usize);
-        loop {
-            // Takes all notes left so far.
-            // ORDERING: tell:A
-            self.state.swap(BUSY, Ordering::AcqRel);
-            // SAFETY: By the type invariants: this context has changed the state, and any other that
-            // comes finds it BUSY or AGAIN.
+        let more = self.turn.take(|| {
+            // SAFETY: By the type invariants: it is this context's turn.
             let place = unsafe { &mut *self.place.get() };
             while let Some(len) = self.tell_next(place) {
                 calls = calls.wrapping_add(1);
                 bytes = bytes.saturating_add(len);
                 if calls >= MAX_CALLS || bytes >= MAX_BYTES {
-                    // Given up first: whoever comes from now on goes on here.
-                    // ORDERING: tell:A
-                    self.state.swap(MORE, Ordering::AcqRel);
-                    self.signal.raise();
-                    return;
+                    return true;
                 }
             }
-            // ORDERING: tell:A
-            let done = self
-                .state
-                .compare_exchange(BUSY, IDLE, Ordering::AcqRel, Ordering::Relaxed);
-            if done.is_ok() {
-                return;
-            }
+            false
+        });
+        if more {
+            self.signal.raise();
         }
     }
 
@@ -235,15 +210,14 @@ impl Teller {
         next.ring().begin(&mut place.cursor, place.before);
         // INVARIANT: It follows a store that was not left yet, so it was not either.
         place.store = next;
-        // ORDERING: leave:A
-        self.generation.store(next.generation(), Ordering::Release);
+        self.generation.set(next.generation());
         Some(())
     }
 }
 
 impl OnSignal for Teller {
     fn on_signal(&self) {
-        if self.full_untold.swap(false, Ordering::AcqRel) {
+        if self.full_untold.swap(false, Ordering::Relaxed) {
             // SAFETY: This is an interrupt.
             unsafe { self.hub.callbacks.buffers_full(self.cpu) };
         }

@@ -3,9 +3,9 @@
 //! Writers that wait for room rather than lose a record.
 
 use super::Channel;
+use crate::headcount::Headcount;
 use crate::percpu::Pinned;
 use crate::ring::Cause;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use kernel::prelude::*;
 use kernel::sync::{Arc, ArcBorrow};
 use kernel::time::msecs_to_jiffies;
@@ -15,11 +15,11 @@ use kernel::time::msecs_to_jiffies;
 const LOOK_MS: u32 = 10;
 
 /// Writers that wait. The channel's end waits for them.
-pub(crate) struct Waiting(AtomicUsize);
+pub(crate) struct Waiting(Headcount);
 
 impl Waiting {
-    pub(crate) const fn new() -> Self {
-        Self(AtomicUsize::new(0))
+    pub(crate) fn new() -> Self {
+        Self(Headcount::new())
     }
 }
 
@@ -28,14 +28,15 @@ struct Waiter(Arc<Channel>);
 
 impl Waiter {
     fn new(channel: Arc<Channel>) -> Self {
-        channel.hub().waiting.0.fetch_add(1, Ordering::Relaxed);
+        // It is never shut: none comes when the channel is closed.
+        channel.hub().waiting.0.enter();
         Self(channel)
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.0.hub().waiting.0.fetch_sub(1, Ordering::Release);
+        self.0.hub().waiting.0.leave();
         self.0.hub().room.wake_all();
     }
 }
@@ -141,7 +142,6 @@ impl Channel {
     pub(super) fn let_waiters_go(&self) {
         let hub = self.hub();
         hub.room.wake_all();
-        hub.room
-            .wait_all_over(|| hub.waiting.0.load(Ordering::Acquire) == 0);
+        hub.room.wait_all_over(|| hub.waiting.0.is_empty());
     }
 }

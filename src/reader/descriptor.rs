@@ -151,6 +151,7 @@ impl Descriptor {
         if self.observer.as_ref().is_none() && !self.claimed.load(Ordering::Relaxed) {
             readers.claims.add(self.scope(), exclusive)?;
             // INVARIANT: It has a claim, and the lock keeps `observe()` away.
+            // ORDERING: claimed:A
             self.claimed.store(true, Ordering::Release);
         }
         Ok(())
@@ -247,6 +248,7 @@ impl Descriptor {
 
     /// What a mapping of `buffer` shows: what is written to; to who consumes, what he is to read next.
     pub(crate) fn store_to_map(&self, buffer: &Buffer) -> Arc<Store> {
+        // ORDERING: claimed:B
         if self.claimed.load(Ordering::Acquire) {
             buffer.unread_store()
         } else {
@@ -288,6 +290,7 @@ impl Descriptor {
 
     /// A read makes it a consumer, if it does not observe.
     pub(super) fn begin_reading(&self) -> Result {
+        // ORDERING: claimed:B
         if !self.claimed.load(Ordering::Acquire) {
             self.claim(false)?;
         }

@@ -132,6 +132,7 @@ impl Position {
 
     /// Everything before was consumed or missed.
     pub(crate) fn pos(&self) -> u64 {
+        // ORDERING: come:B
         self.pos.load(Ordering::Acquire)
     }
 
@@ -188,6 +189,7 @@ impl Position {
 
     /// Whether the reader is in the middle of a run.
     pub(super) fn is_mid_run(&self) -> bool {
+        // ORDERING: come:B
         self.mid_run.load(Ordering::Acquire)
     }
 }
@@ -277,7 +279,9 @@ impl Buffer {
         }
         self.bell().delivered.up_to(ring.given_pos(c));
         let mid_run = ring.mid_run(c);
+        // ORDERING: come:A
         at.pos.store(ring.consumed_pos(c), Ordering::Release);
+        // ORDERING: come:A
         at.mid_run.store(mid_run, Ordering::Release);
         place.inside = mid_run.then_some(store);
         at.seen
@@ -374,6 +378,7 @@ impl Buffer {
             let store = store.copy().unwrap_or(&store);
             store.ring().detach(&mut place.cursor);
         }
+        // ORDERING: come:A
         at.mid_run.store(false, Ordering::Release);
     }
 

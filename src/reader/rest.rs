@@ -58,7 +58,7 @@ impl Rest {
         }
         let n = to.copy_to_iter(packets.left());
         packets.taken = packets.taken.wrapping_add(n);
-        self.left.store(packets.left().len(), Ordering::Release);
+        self.left.store(packets.left().len(), Ordering::Relaxed);
         if packets.left().is_empty() {
             *packets = Packets::default();
         }
@@ -85,7 +85,7 @@ impl Rest {
         let outcome = unsafe { into_memory(to, len, read) }?;
         if let Outcome::Copied(n) = outcome {
             bytes.truncate(n);
-            self.left.store(n, Ordering::Release);
+            self.left.store(n, Ordering::Relaxed);
             *packets = Packets { bytes, taken: 0 };
         }
         Ok(outcome)
@@ -101,7 +101,7 @@ impl Descriptor {
     /// In bytes.
     pub(super) fn left_of_rest(&self) -> usize {
         let rest = self.rest.as_ref();
-        rest.map_or(0, |rest| rest.left.load(Ordering::Acquire))
+        rest.map_or(0, |rest| rest.left.load(Ordering::Relaxed))
     }
 
     /// Copies what it has of a packet that it has begun to give away; `None` if there is no such.

@@ -95,6 +95,7 @@ impl Claim<'_> {
     /// Holds the slot for reading `seq`. Fails if it does not, or no longer, belong to `seq`.
     pub(crate) fn hold(&self, seq: u64) -> Result<(), Decision> {
         loop {
+            // ORDERING: claim:A
             let word = self.0.load(Ordering::Acquire);
             match decode(word, seq) {
                 Decision::Claimed if word & HOLDERS != HOLDERS => {}

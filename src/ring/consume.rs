@@ -161,6 +161,7 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn has_after(&self, consumed: u64, parts: bool) -> bool {
         let consumed = consumed.max(self.first_pos());
         let (seq, off) = (self.geo.seq(consumed), self.geo.offset(consumed));
+        // ORDERING: deliver:B
         let delivered = self.head().deliver.seq.load(Ordering::Acquire);
         if delivered > seq {
             let data_len = self.subbuf(seq).data_len.load(Ordering::Relaxed);
@@ -185,6 +186,7 @@ impl<R: Rmw> Ring<R> {
         let Some((bytes, _)) = self.committed(subbuf, current) else {
             return false;
         };
+        // ORDERING: reserve:B
         let pos = self.pos(Ordering::Acquire);
         bytes > off.max(subbuf.data_start.load(Ordering::Relaxed))
             && pos == self.geo.start(current).wrapping_add(bytes)
@@ -193,12 +195,14 @@ impl<R: Rmw> Ring<R> {
     /// All before this position can be read, as far as it is still there: that of the writers, unless
     /// one of them is not done, or readers are given whole sub-buffers only.
     pub(crate) fn settled_pos(&self) -> u64 {
+        // ORDERING: deliver:B
         let seq = self.head().deliver.seq.load(Ordering::Acquire);
         let start = self.geo.start(seq);
         if self.whole_only {
             return start;
         }
         match self.committed(self.subbuf(seq), seq) {
+            // ORDERING: reserve:B
             Some((bytes, _)) if self.pos(Ordering::Acquire) == start.wrapping_add(bytes) => {
                 start.wrapping_add(bytes)
             }
@@ -217,6 +221,7 @@ impl<R: Rmw> Ring<R> {
 
     /// What was written before was thrown away.
     pub(crate) fn first_pos(&self) -> u64 {
+        // ORDERING: reset:B
         self.geo.start(self.first.load(Ordering::Acquire))
     }
 
@@ -224,6 +229,7 @@ impl<R: Rmw> Ring<R> {
     pub(crate) fn after_padding(&self, pos: u64) -> u64 {
         let pos = pos.max(self.first_pos());
         let seq = self.geo.seq(pos);
+        // ORDERING: deliver:B
         let delivered = self.head().deliver.seq.load(Ordering::Acquire) > seq;
         let data_len = self.subbuf(seq).data_len.load(Ordering::Relaxed);
         if delivered && self.run_end(data_len) <= self.geo.offset(pos) {

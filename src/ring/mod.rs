@@ -94,7 +94,7 @@ mod retire;
 mod spec;
 mod stats;
 mod switch;
-mod sync;
+pub(crate) mod sync;
 mod unpack;
 
 #[cfg(any(test, fuzzing))]
@@ -316,6 +316,7 @@ impl<R: Rmw> Ring<R> {
 
     /// Where the next record will be reserved.
     pub(crate) fn written_pos(&self) -> u64 {
+        // ORDERING: reserve:B
         self.pos(Ordering::Acquire)
     }
 

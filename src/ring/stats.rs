@@ -228,6 +228,7 @@ impl<R: Rmw> Ring<R> {
     /// Everything committed so far; while writers are at work it may be less, never more.
     fn produced(&self) -> Count {
         let (delivered, mut sum) = self.delivered();
+        // ORDERING: reserve:B
         let newest = self.geo.seq(self.pos(Ordering::Acquire));
         let mut seq = delivered;
         while seq <= newest && seq.wrapping_sub(delivered) < self.geo.n_subbufs() {

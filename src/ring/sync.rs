@@ -2,7 +2,8 @@
 
 //! The one door to atomics, time and the cost of a LOCK prefix.
 //!
-//! Everything in `ring/` that touches memory another context may touch goes through here. Which
+//! Everything in `ring/`, and in the other pure rooms, that touches memory another context may touch goes
+//! through here. Which
 //! read-modify-write instructions a ring uses is a type, chosen when its channel is opened:
 //!
 //! * [`Owner`]: only the owning CPU writes the word, other CPUs merely read it. Writers nested in
@@ -24,9 +25,19 @@
 //! kernel [`Owner`] uses the atomics of [`Shared`].
 
 #[cfg(loom)]
-pub(crate) use crate::checker::{reads, writes, AtomicU64, Ordering};
+pub(crate) use crate::checker::{full_barrier, reads, writes, AtomicU64, Ordering};
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU64, Ordering};
+
+/// What comes before it is seen by all before what comes after it. The ring does without.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn full_barrier() {
+    #[cfg(MODULE)]
+    kernel::sync::barrier::smp_mb(kernel::sync::barrier::Full);
+    #[cfg(not(MODULE))]
+    core::sync::atomic::fence(Ordering::SeqCst);
+}
 
 #[cfg(CONFIG_KCSAN)]
 extern "C" {

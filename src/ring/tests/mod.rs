@@ -11,7 +11,7 @@ mod life;
 #[cfg(all(test, not(loom)))]
 mod limit;
 #[cfg(loom)]
-mod loom;
+pub(crate) mod loom;
 #[cfg(test)]
 mod mapped;
 #[cfg(not(loom))]
@@ -37,7 +37,7 @@ mod speed;
 mod threads;
 #[cfg(all(test, not(loom)))]
 mod watch;
-mod world;
+pub(crate) mod world;
 
 #[cfg(loom)]
 pub(crate) use self::loom::at;

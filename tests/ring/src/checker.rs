@@ -45,6 +45,26 @@ impl AtomicU64 {
     }
 
     #[track_caller]
+    pub(crate) fn fetch_sub(&self, n: u64, order: Ordering) -> u64 {
+        self.word.fetch_sub(n, left_of(order))
+    }
+
+    #[track_caller]
+    pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+        self.word.fetch_or(bits, left_of(order))
+    }
+
+    #[track_caller]
+    pub(crate) fn fetch_min(&self, value: u64, order: Ordering) -> u64 {
+        self.word.fetch_min(value, left_of(order))
+    }
+
+    #[track_caller]
+    pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
+        self.word.swap(value, left_of(order))
+    }
+
+    #[track_caller]
     pub(crate) fn compare_exchange(
         &self,
         old: u64,
@@ -57,8 +77,16 @@ impl AtomicU64 {
     }
 }
 
+/// As that of the door.
+#[track_caller]
+pub(crate) fn full_barrier() {
+    if left_of(Ordering::SeqCst) == Ordering::SeqCst {
+        loom::sync::atomic::fence(Ordering::SeqCst);
+    }
+}
+
 /// The order an access has, asked for `order`. `RELAYFS_WEAKEN=FILE:LINE:HALF,...` takes `acquire` or
-/// `release` away from the accesses in those lines; `tests/ring/weaken` does so.
+/// `release` away from the accesses in those lines, or a `barrier`; `tests/ring/weaken` does so.
 #[track_caller]
 fn left_of(mut order: Ordering) -> Ordering {
     static WEAKEN: LazyLock<String> =

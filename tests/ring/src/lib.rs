@@ -9,9 +9,24 @@
 #[cfg(loom)]
 mod checker;
 
+#[path = "../../../src/headcount.rs"]
+mod headcount;
+
+#[path = "../../../src/holder.rs"]
+mod holder;
+
+#[cfg(all(test, loom))]
+mod loom;
+
 #[cfg(not(loom))]
 #[path = "../../../src/metadata.rs"]
 mod metadata;
 
 #[path = "../../../src/ring/mod.rs"]
 mod ring;
+
+#[path = "../../../src/turn.rs"]
+mod turn;
+
+#[path = "../../../src/watermark.rs"]
+mod watermark;

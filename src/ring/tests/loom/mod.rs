@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex};
 
 /// What `model` comes to in every order with at most so many switches away from a thread that could
 /// go on. `LOOM_MAX_PREEMPTIONS` overrules their number.
-fn outcomes<T: Ord + Send + 'static>(
+pub(crate) fn outcomes<T: Ord + Send + 'static>(
     preemptions: usize,
     model: impl Fn() -> T + Send + Sync + 'static,
 ) -> BTreeSet<T> {
