@@ -61,7 +61,9 @@ impl Drop for RawGuard<'_> {
 /// # Invariants
 ///
 /// The lock is that of `holder`, to which a CPU is one more than its number.
+// The lock is first, so that a writer need not reckon where it is.
 #[pin_data]
+#[repr(C)]
 pub(crate) struct SectionLock {
     #[pin]
     lock: RawLock,
