@@ -73,6 +73,28 @@ struct torture_counts {
 	__u64 deepest;		/* most slots open on this CPU when one began */
 };
 
+/* A reader in the kernel, which stays until the device is closed or a channel is opened. */
+#define TORTURE_CONSUMES	0
+#define TORTURE_OBSERVES	1
+#define TORTURE_SAYS		2	/* observes, and says that what it was given is consumed */
+#define TORTURE_READERS		256
+
+struct torture_reader {
+	__s32 cpu;		/* whose buffer; -1: all of them */
+	__u32 how;
+	__u32 id;		/* out */
+	__u32 pad;
+};
+
+struct torture_read {
+	__u32 id;
+	__u32 wait;
+	__u64 data;
+	__u64 len;
+	__s64 ret;		/* out: bytes; 0: the end */
+	__u64 lost;		/* out: records this reader has missed */
+};
+
 /*
  * The head of a record; it is followed by torture_word()s. Tickets are drawn from one counter per
  * buffer, so of two records, one with .after lower than the other's .before, the first was reserved
@@ -141,5 +163,7 @@ static inline void torture_fill(void *to, const struct torture_record *head)
 #define TORTURE_RESET		_IO('t', 7)
 #define TORTURE_RESIZE		_IOW('t', 8, struct torture_resize)
 #define TORTURE_DISCARD		_IO('t', 9)	/* the memory it began with, and spoils that */
+#define TORTURE_READER		_IOWR('t', 10, struct torture_reader)
+#define TORTURE_READ		_IOWR('t', 11, struct torture_read)
 
 #endif

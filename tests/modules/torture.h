@@ -46,6 +46,7 @@ struct torture {
 	void *init_buf;
 	size_t init_buf_size;
 	bool global;
+	bool records;
 	bool running;		/* threads exist; under the lock */
 	bool active;		/* may write; read by all */
 	struct torture_start how;
@@ -53,6 +54,11 @@ struct torture {
 };
 
 extern struct torture torture;
+
+/* torture_read.c: readers in the kernel. */
+int torture_add_reader(struct torture_reader *reader);
+long torture_read(struct torture_read __user *user);
+void torture_remove_readers(void);
 
 /* torture_write.c: the contexts, and what they write. */
 void torture_prepare(struct torture_cpu *cpu);

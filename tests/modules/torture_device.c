@@ -123,6 +123,7 @@ static int do_open(const struct torture_open *o)
 
 	if (torture.chan)
 		return -EBUSY;
+	torture_remove_readers();
 	forget();
 	if (o->init_buf) {
 		torture.init_buf_size = o->subbuf_size * o->n_subbufs;
@@ -134,6 +135,7 @@ static int do_open(const struct torture_open *o)
 	}
 	torture.subbuf_size = o->subbuf_size;
 	torture.global = o->flags & RELAY_USAGE_GLOBAL;
+	torture.records = o->flags & RELAY_FORMAT_RECORDS;
 	ret = make_cpus();
 	if (ret)
 		return ret;
@@ -188,9 +190,12 @@ static long torture_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		struct torture_start start;
 		struct torture_counts counts;
 		struct torture_resize resize;
+		struct torture_reader reader;
 	} u;
 	long ret = 0;
 
+	if (cmd == TORTURE_READ)
+		return torture_read(user);
 	if (_IOC_SIZE(cmd) > sizeof(u))
 		return -ENOTTY;
 	if (copy_from_user(&u, user, _IOC_SIZE(cmd)))
@@ -227,6 +232,9 @@ static long torture_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	case TORTURE_DISCARD:
 		ret = do_discard();
 		break;
+	case TORTURE_READER:
+		ret = torture_add_reader(&u.reader);
+		break;
 	default:
 		return -ENOTTY;
 	}
@@ -244,6 +252,7 @@ static int torture_device_release(struct inode *inode, struct file *file)
 {
 	scoped_guard(mutex, &torture.lock) {
 		do_close();
+		torture_remove_readers();
 		forget();
 	}
 	atomic_set(&torture.in_use, 0);

@@ -163,6 +163,21 @@ static u32 draw_len(struct writer *w)
 	return min(len + draw(w, len), max);
 }
 
+/* An event is a record like any, and can be written as one, or by its own functions. */
+static int reserve(struct writer *w, u32 len, struct relay_slot *slot)
+{
+	if (torture.records && draw(w, 2))
+		return relay_reserve_event(torture.chan, 0, len, slot);
+	return relay_reserve(torture.chan, len, slot);
+}
+
+static ssize_t write_at_once(struct writer *w, u32 len)
+{
+	if (torture.records && draw(w, 2))
+		return relay_write_event(torture.chan, 0, w->record, len);
+	return relay_write(torture.chan, w->record, len);
+}
+
 static void write_one(struct torture_cpu *cpu, u32 context);
 
 static void write_in_place(struct torture_cpu *cpu, u32 context, struct torture_record *head)
@@ -171,7 +186,7 @@ static void write_in_place(struct torture_cpu *cpu, u32 context, struct torture_
 	struct relay_slot slot;
 	int ret;
 
-	ret = relay_reserve(torture.chan, head->len, &slot);
+	ret = reserve(w, head->len, &slot);
 	if (ret) {
 		account(w, ret, head->len);
 		return;
@@ -224,7 +239,7 @@ static void write_one(struct torture_cpu *cpu, u32 context)
 	/* Refused before it is looked at. */
 	if (head.len <= torture.subbuf_size)
 		fill(w->record, &head);
-	ret = relay_write(torture.chan, w->record, head.len);
+	ret = write_at_once(w, head.len);
 	if (ret >= 0 && ret != head.len)
 		ret = -EIO;
 	account(w, ret, head.len);

@@ -170,8 +170,8 @@ struct relayfs_meta {
  * @closed_at: position at which a sub-buffer was closed before it was full
  * @holes: position + 1 of the newest hole (discarded bytes), if that lies in the sub-buffer.
  *	A hole's first 8 bytes are its length and the offset + 1 of the hole before it (0: none), 32
- *	bits each. Of packets (RELAY_FORMAT_RECORDS) a length is a multiple of 8; the bits below are
- *	internal
+ *	bits each. Of packets (RELAY_FORMAT_RECORDS) a length is a multiple of 8, the bits below are
+ *	internal, and those discarded behind the last event are in the list, but behind @data_len
  * @begin: when the sub-buffer was opened, by the channel's clock (RELAY_TIMESTAMP_* in
  *	&relayfs_meta.flags; usually ns of CLOCK_MONOTONIC)
  * @end: when the last of it was written; of packets (RELAY_FORMAT_RECORDS) when it was closed

@@ -19,6 +19,8 @@ struct seen {
 	uint64_t next[MAX_CPUS][TORTURE_CONTEXTS];
 	uint64_t count[MAX_CPUS][TORTURE_CONTEXTS];
 	uint64_t records, bytes, tiny, latest;
+	uint64_t packets, content;	/* of packets; bytes in them, less their heads */
+	uint64_t time, packet_time, discarded;	/* the last that were told */
 };
 
 /* A reader's bytes: what begins a record that is not complete yet is kept. */
@@ -26,6 +28,9 @@ struct stream {
 	unsigned char *bytes;
 	size_t len, room;
 	bool global;
+	bool packets;		/* it consists of them */
+	bool merged;		/* of events of all buffers */
+	bool laps;		/* some may be missing */
 	struct seen *seen;	/* per buffer */
 	char fault[400];	/* what was wrong first; empty: nothing */
 };
@@ -139,6 +144,98 @@ static inline size_t take_record(struct stream *s, size_t at, size_t longest)
 	return head.len;
 }
 
+static inline size_t take_one(struct stream *s, size_t at, size_t longest)
+{
+	if ((s->bytes[at] & 0xf0) == TORTURE_TINY)
+		return take_tiny(s, at);
+	return take_record(s, at, longest);
+}
+
+/* Of which CPU the record at @at is. */
+static inline unsigned int cpu_of(const struct stream *s, size_t at)
+{
+	struct torture_record head;
+
+	if ((s->bytes[at] & 0xf0) == TORTURE_TINY)
+		return s->bytes[at + 1];
+	memcpy(&head, s->bytes + at, sizeof(head));
+	return head.cpu;
+}
+
+/* Takes the event at @off of the packet @p of @len bytes at @at; where it ends. */
+static inline size_t take_event(struct stream *s, size_t at, size_t off, size_t len,
+				const struct relayfs_packet *p)
+{
+	struct relayfs_event e;
+	struct seen *seen;
+
+	off = (off + 7) & ~7ul;
+	if (off + sizeof(e) > len) {
+		stream_fault(s, "no event", at + off);
+		return len;
+	}
+	memcpy(&e, s->bytes + at + off, sizeof(e));
+	off += sizeof(e);
+	if (e.id || e.len < TORTURE_TINY_MIN || off + e.len > len ||
+	    take_one(s, at + off, e.len) != e.len) {
+		stream_fault(s, "event that is not one record", at + off);
+		return len;
+	}
+	seen = seen_of(s, cpu_of(s, at + off));
+	if (!s->global && !s->merged && p->cpu_id != cpu_of(s, at + off))
+		stream_fault(s, "event of another CPU", at + off);
+	if (e.timestamp < seen->time)
+		stream_fault(s, "time went back", at + off);
+	if (e.timestamp < p->timestamp_begin || e.timestamp > p->timestamp_end)
+		stream_fault(s, "event at no time of its packet", at + off);
+	seen->time = e.timestamp;
+	return off + e.len;
+}
+
+/* Heads of packets: what each says, and that one follows the other. */
+static inline void check_packet(struct stream *s, size_t at, const struct relayfs_packet *p)
+{
+	struct seen *seen = &s->seen[s->merged || s->global || p->cpu_id >= MAX_CPUS ?
+				     0 : p->cpu_id];
+
+	if (p->packet_size != p->content_size || p->packet_size % 8 || p->stream_id ||
+	    (!s->merged && p->cpu_id >= MAX_CPUS && !s->global))
+		stream_fault(s, "no packet", at);
+	if (p->timestamp_begin > p->timestamp_end || p->timestamp_begin < seen->packet_time)
+		stream_fault(s, "packet before the one before", at);
+	if (s->laps && !s->merged ? p->packet_seq_num < seen->packets :
+				    p->packet_seq_num != seen->packets)
+		stream_fault(s, "packet of another number", at);
+	if (p->events_discarded < seen->discarded)
+		stream_fault(s, "fewer events discarded than before", at);
+	seen->packet_time = p->timestamp_end;
+	seen->packets = p->packet_seq_num + 1;
+	seen->discarded = p->events_discarded;
+	seen->content += p->content_size / 8 - sizeof(*p);
+}
+
+/* As take_tiny(), for packets. */
+static inline size_t take_packet(struct stream *s, size_t at)
+{
+	struct relayfs_packet p;
+	size_t len;
+
+	if (s->len - at < sizeof(p))
+		return 0;
+	memcpy(&p, s->bytes + at, sizeof(p));
+	len = p.packet_size / 8;
+	if (p.magic != RELAYFS_PACKET_MAGIC || len <= sizeof(p) || len > s->room) {
+		stream_fault(s, "no packet", at);
+		return 0;
+	}
+	if (s->len - at < len)
+		return 0;
+	check_packet(s, at, &p);
+	for (size_t off = sizeof(p); off < len && !s->fault[0];)
+		off = take_event(s, at, off, len, &p);
+	return len;
+}
+
 /* Takes @n bytes that were read to the end of what is kept. */
 static inline void stream_take(struct stream *s, size_t n, size_t longest)
 {
@@ -146,85 +243,11 @@ static inline void stream_take(struct stream *s, size_t n, size_t longest)
 
 	s->len += n;
 	while (at < s->len && len && !s->fault[0]) {
-		if ((s->bytes[at] & 0xf0) == TORTURE_TINY)
-			len = take_tiny(s, at);
-		else
-			len = take_record(s, at, longest);
+		len = s->packets ? take_packet(s, at) : take_one(s, at, longest);
 		at += len;
 	}
 	s->len -= at;
 	memmove(s->bytes, s->bytes + at, s->len);
-}
-
-/* One descriptor and what comes out of it. */
-struct reader {
-	pthread_t thread;
-	struct stream stream;
-	int fd, error, buffer;	/* -1: all buffers */
-	bool polls, observes;
-	struct relayfs_lost lost;
-	size_t read_size, step, longest;
-	unsigned int random;
-	unsigned char *numbers;
-};
-
-static inline ssize_t read_some(struct reader *r, size_t n)
-{
-	struct pollfd p = { .fd = r->fd, .events = POLLIN };
-	ssize_t got;
-
-	while ((got = read(r->fd, r->stream.bytes + r->stream.len, n)) < 0 && errno == EAGAIN &&
-	       r->polls)
-		poll(&p, 1, 10000);
-	return got;
-}
-
-/* Marks the numbers of what was read; somebody who shares the position may not have read them. */
-static inline void mark_numbers(struct reader *r, size_t len)
-{
-	for (size_t at = 0; at + sizeof(struct torture_record) <= len; at += SHARED_LEN) {
-		struct torture_record head;
-		uint64_t bit;
-
-		memcpy(&head, r->stream.bytes + at, sizeof(head));
-		if (head.magic != TORTURE_MAGIC || head.number >= MAX_NUMBER ||
-		    head.cpu >= MAX_CPUS || head.context >= TORTURE_CONTEXTS) {
-			stream_fault(&r->stream, "no number", at);
-			return;
-		}
-		bit = ((uint64_t)head.cpu * TORTURE_CONTEXTS + head.context) * MAX_NUMBER +
-		      head.number;
-		if (__atomic_fetch_or(&r->numbers[bit / 8], 1 << bit % 8, __ATOMIC_RELAXED) &
-		    1 << bit % 8)
-			stream_fault(&r->stream, "read by two", at);
-	}
-}
-
-static inline void *read_all(void *arg)
-{
-	struct reader *r = arg;
-	ssize_t got = 1;
-
-	while (got > 0 && !r->stream.fault[0]) {
-		size_t n = (rand_r(&r->random) % (r->read_size / r->step) + 1) * r->step;
-
-		/* Mostly long reads, and short ones in between. */
-		if (rand_r(&r->random) % 4 == 0)
-			n = (rand_r(&r->random) % 8 + 1) * r->step;
-		if (n > r->read_size)
-			n = r->read_size;
-		got = read_some(r, n);
-		if (got <= 0)
-			break;
-		if (r->numbers)
-			mark_numbers(r, got);
-		stream_take(&r->stream, got, r->longest);
-	}
-	if (got < 0)
-		r->error = errno;
-	else if (r->stream.len)
-		stream_fault(&r->stream, "ends inside a record", 0);
-	return NULL;
 }
 
 /* A number of a row ("cpu0") of an info file's text; -1 if it is not there. */

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events written in every context of every CPU, nested in one another: each is whole, times do not
+ * go back, by any clock, events lie within the times of their packet, packets have one number after
+ * the other, or gaps where some were overwritten; and all that was written was read or is counted.
+ */
+
+#include "torture_account.h"
+
+FIXTURE(torture)
+{
+	struct rig rig;
+};
+
+FIXTURE_VARIANT(torture)
+{
+	uint32_t flags;
+	uint64_t subbuf_size;
+	uint32_t n_subbufs;
+};
+
+FIXTURE_VARIANT_ADD(torture, mono_overwrite)
+{
+	.flags = RELAY_TIMESTAMP_MONO | RELAY_MODE_CONTINUOUS, .subbuf_size = 4096,
+	.n_subbufs = 4,
+};
+
+FIXTURE_VARIANT_ADD(torture, mono_no_overwrite)
+{
+	.flags = RELAY_TIMESTAMP_MONO | RELAY_MODE_NO_OVERWRITE, .subbuf_size = 4096,
+	.n_subbufs = 2,
+};
+
+FIXTURE_VARIANT_ADD(torture, tsc_overwrite)
+{
+	.flags = RELAY_TIMESTAMP_TSC | RELAY_MODE_CONTINUOUS, .subbuf_size = 65536,
+	.n_subbufs = 4,
+};
+
+FIXTURE_VARIANT_ADD(torture, tsc_no_overwrite)
+{
+	.flags = RELAY_TIMESTAMP_TSC | RELAY_MODE_NO_OVERWRITE, .subbuf_size = 16384,
+	.n_subbufs = 8,
+};
+
+FIXTURE_VARIANT_ADD(torture, mono_global_no_overwrite)
+{
+	.flags = RELAY_TIMESTAMP_MONO | RELAY_USAGE_GLOBAL | RELAY_MODE_NO_OVERWRITE,
+	.subbuf_size = 16384, .n_subbufs = 4,
+};
+
+FIXTURE_VARIANT_ADD(torture, tsc_global_overwrite)
+{
+	.flags = RELAY_TIMESTAMP_TSC | RELAY_USAGE_GLOBAL | RELAY_MODE_CONTINUOUS,
+	.subbuf_size = 4096, .n_subbufs = 8,
+};
+
+FIXTURE_VARIANT_ADD(torture, mono_locking_overwrite)
+{
+	.flags = RELAY_TIMESTAMP_MONO | RELAY_SCHEME_LOCKING | RELAY_MODE_CONTINUOUS,
+	.subbuf_size = 4096, .n_subbufs = 4,
+};
+
+FIXTURE_SETUP(torture)
+{
+	rig_open(_metadata, &self->rig, variant->flags | RELAY_FORMAT_RECORDS,
+		 variant->subbuf_size, variant->n_subbufs);
+}
+
+FIXTURE_TEARDOWN(torture)
+{
+	rig_close(&self->rig);
+}
+
+TEST_F_TIMEOUT(torture, a_reader_per_buffer, 300)
+{
+	add_buffer_readers(_metadata, &self->rig, BLOCKING | ALONE);
+	add_buffer_readers(_metadata, &self->rig, OBSERVING);
+	run(_metadata, &self->rig);
+}
+
+/* Packets are made for it, of the events of all. */
+TEST_F_TIMEOUT(torture, whole_channel, 300)
+{
+	add_reader(_metadata, &self->rig, WHOLE, POLLING);
+	add_reader(_metadata, &self->rig, WHOLE, OBSERVING);
+	run(_metadata, &self->rig);
+}
+
+TEST_F_TIMEOUT(torture, flushes, 300)
+{
+	self->rig.meddle = TORTURE_FLUSH;
+	add_buffer_readers(_metadata, &self->rig, POLLING);
+	run(_metadata, &self->rig);
+}
+
+TEST_HARNESS_MAIN
