@@ -253,36 +253,4 @@ TEST_F(limit, allocating_can_be_killed)
 	EXPECT_EQ(error, -EINTR);
 }
 
-TEST_F(limit, a_buffer_of_1_gib)
-{
-	struct relaytest_pattern p = { .cpu = -1, .count = 1000, .len = 1 << 20 };
-	const int64_t size = (1 << 30) + PAGE;
-	struct relayfs_meta *meta;
-	char *map;
-	int fd;
-
-	/* In KiB: the buffer, and a quarter for the rest. */
-	if (meminfo("MemAvailable") < (5 << 20) / 4)
-		SKIP(return, "not enough memory");
-	ASSERT_EQ(parameter_set("max_bytes", self->used + size), 0);
-	p.id = chan_open(self->dev, "a", 1 << 29, 2, RELAY_USAGE_GLOBAL | RELAY_MODE_NO_OVERWRITE);
-	ASSERT_GE((int)p.id, 0);
-	EXPECT_EQ(parameter_get("used_bytes"), self->used + size);
-	ASSERT_EQ(chan_pattern(self->dev, &p), 0);
-	EXPECT_EQ(p.written, 1000);
-	fd = file_open("a.d/cpu0", O_RDONLY);
-	map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	ASSERT_NE(map, MAP_FAILED);
-	meta = (void *)map;
-	EXPECT_EQ(meta->write_pos, 1000ull << 20);
-	for (int i = 0; i < 1000; i++) {
-		size_t at = meta->data_offset + ((size_t)i << 20);
-
-		ASSERT_EQ(record_check((unsigned char *)map + at, 1 << 20), 1 << 20);
-	}
-	munmap(map, size);
-	close(fd);
-	EXPECT_EQ(chan_close(self->dev, p.id), 0);
-}
-
 TEST_HARNESS_MAIN
