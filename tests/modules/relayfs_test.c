@@ -8,7 +8,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/relayfs_fs.h>
+#include <linux/relayfs_events.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/uaccess.h>
@@ -31,6 +31,54 @@ static struct rchan *find(struct session *s, u32 id)
 {
 	return id < MAX_CHANNELS ? READ_ONCE(s->chans[id]) : NULL;
 }
+
+#define TEST_EVENTS(EVENT)			\
+	EVENT(number, (u64, n), (s32, more))	\
+	EVENT(message, (u8, level), (string, text))
+
+RELAY_EVENTS(test_schema, TEST_EVENTS);
+
+static void told_of_subbuf(struct rchan *chan, const struct relay_subbuf *subbuf)
+{
+}
+
+static void told_of_data(struct rchan *chan, const struct relay_delivery *delivery)
+{
+}
+
+static void told_of_user(struct rchan *chan, const void *data, size_t len)
+{
+}
+
+static void told_of_full(struct rchan *chan, u32 cpu)
+{
+}
+
+static void told_of_size(struct rchan *chan, int resize_type, u64 subbuf_size, u32 n_subbufs)
+{
+}
+
+static int told_of_file(struct rchan *chan, struct file *file, enum relay_fileop fileop)
+{
+	return 0;
+}
+
+static long told_of_ioctl(struct rchan *chan, struct file *file, unsigned int cmd,
+			  unsigned long arg)
+{
+	return -ENOTTY;
+}
+
+static const struct rchan_callbacks all_callbacks = {
+	.buffer_start = told_of_subbuf,
+	.buffer_end = told_of_subbuf,
+	.deliver = told_of_data,
+	.user_deliver = told_of_user,
+	.buffers_full = told_of_full,
+	.needs_resize = told_of_size,
+	.fileop_notify = told_of_file,
+	.ioctl = told_of_ioctl,
+};
 
 static_assert(sizeof(struct rchan_attr) == RELAYTEST_ATTR_SIZE);
 
@@ -55,6 +103,10 @@ static int do_open(struct session *s, struct relaytest_open *o)
 		.attr.watermark = o->watermark,
 		.attr.watermark_unit = o->watermark_unit,
 		.attr.private_data = s,
+		.attr.resize_min = o->resize_min,
+		.attr.resize_max = o->resize_max,
+		.attr.schema = o->with & RELAYTEST_SCHEMA ? &test_schema : NULL,
+		.attr.callbacks = o->with & RELAYTEST_CALLBACKS ? &all_callbacks : NULL,
 		.more = o->attr_more,
 	};
 	struct rchan *chan;

@@ -28,8 +28,14 @@ struct relaytest_open {
 	__u32 end_reserve;
 	__u32 channel_start_reserve;
 	__u32 attr_more;	/* what stands behind the attributes we know */
-	__u32 pad;
+	__u32 with;		/* RELAYTEST_* */
+	__u32 resize_min;
+	__u32 resize_max;
 };
+
+/* What a channel can be opened with: a schema of two events, callbacks that do nothing, all of them. */
+#define RELAYTEST_SCHEMA	1
+#define RELAYTEST_CALLBACKS	2
 
 /* sizeof(struct rchan_attr); the module asserts it. */
 #define RELAYTEST_ATTR_SIZE	120

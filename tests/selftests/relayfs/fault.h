@@ -109,4 +109,40 @@ static inline bool fault_disarm(int fd)
 	return happened;
 }
 
+/*
+ * What a sweep found. A fault need not fail the operation: some allocations have a second way.
+ */
+struct sweep {
+	int failed, survived, wrong;
+};
+
+/* Does @operation (0, or -1 and errno) with each of its faults. @check says if all is clean. */
+static inline struct sweep sweep(int (*operation)(void *), void *arg,
+				 int (*check)(void *, bool failed))
+{
+	struct sweep s = {};
+	bool happened = true;
+
+	for (int nth = 1; happened && nth < MOST_FAULTS; nth++) {
+		int fd = fault_arm(nth);
+		int ret = operation(arg);
+		int error = errno;
+
+		happened = fault_disarm(fd);
+		if (ret && (!happened || error != ENOMEM)) {
+			printf("# fault %d: %s\n", nth, strerror(error));
+			s.wrong++;
+		} else if (check(arg, ret)) {
+			printf("# fault %d: not clean\n", nth);
+			s.wrong++;
+		}
+		s.failed += ret != 0;
+		s.survived += happened && !ret;
+		if (s.wrong > 5)
+			break;
+	}
+	printf("# %d failed, %d had a second way\n", s.failed, s.survived);
+	return s;
+}
+
 #endif
