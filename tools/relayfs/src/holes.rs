@@ -10,7 +10,8 @@ use std::ops::Range;
 /// The shortest hole: its length and the link to the next.
 const MIN: usize = 8;
 
-/// The holes of `data`, of which the newest begins at `newest - 1` (0: none), in order. `packet`: lengths
+/// The holes of a sub-buffer, `data`, of which the newest begins at `newest - 1` (0: none), in order.
+/// `packet`: lengths
 /// are multiples of 8, with bits for the kernel's use below.
 pub(crate) fn holes(data: &[u8], newest: u32, packet: bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();

@@ -190,13 +190,14 @@ impl Mapped {
             return Ok(Look::Passed);
         }
         let len = desc.data_len.min(map.subbuf_size) as usize;
-        // Readers of a whole sub-buffer get the end reserve, too.
-        let whole = if map.end_reserve != 0 {
+        let newest = newest_hole(&desc, seq, map.subbuf_size);
+        // Readers of a whole sub-buffer get the end reserve, too; and of packets the list of holes may
+        // begin behind the data.
+        let whole = if map.end_reserve != 0 || newest != 0 {
             map.subbuf_size as usize
         } else {
             len
         };
-        let newest = newest_hole(&desc, seq, map.subbuf_size);
         let from = self.skip.min(whole as u64) as usize;
         let simple = newest == 0 && whole == len;
         held.cuts.clear();
@@ -237,8 +238,7 @@ impl Mapped {
         reserve: Range<usize>,
         cuts: &mut Vec<usize>,
     ) -> Range<usize> {
-        let data = copy.get(..len).unwrap_or_default();
-        let holes = holes(data, newest, self.is_records());
+        let holes = holes(copy, newest, self.is_records());
         let mut to = 0;
         let reserve = reserve.start.max(len).max(from)..reserve.end;
         let reserve = (reserve.start < reserve.end).then_some(reserve);

@@ -424,6 +424,35 @@ fn holes_and_padding_are_left_out_and_end_reserves_are_not() {
     }
 }
 
+/// Of packets what was discarded behind the last event is padding, and still leads to older holes.
+#[test]
+fn holes_behind_a_packet_lead_to_those_in_it() {
+    let shape = Shape {
+        flags: FLAG_NO_OVERWRITE | FLAG_RECORDS,
+        ..SHAPE
+    };
+    let kept = packet(3, 0, 0, &[(10, 1, b"eight by"), (30, 1, b"eight by")]);
+    let at = kept.len() - 24;
+    let node = |len: u32, next: u32| [len.to_ne_bytes(), next.to_ne_bytes()].concat();
+    let mut data = kept[..at].to_vec();
+    data.extend(node(24, 0));
+    data.extend([b'H'; 16]);
+    data.extend(&kept[at..]);
+    let len = data.len();
+    data.extend(node(24, at as u32 + 1));
+    data.extend([b'H'; 16]);
+    let mut ring = Ring::new(shape, 0);
+    let mut buffer = ring.reader(Options::exclusive());
+    ring.write(&Piece {
+        data,
+        data_len: Some(len as u64),
+        newest_hole: len as u64 + 1,
+        ..of(&kept)
+    });
+    let subbuf = buffer.next_subbuf().unwrap().unwrap();
+    assert_eq!(subbuf.bytes(), kept);
+}
+
 #[test]
 fn packets_have_their_events_and_gaps() {
     let shape = Shape {
