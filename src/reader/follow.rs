@@ -8,6 +8,9 @@ use crate::buffer::{Buffer, ConsumerPage};
 use crate::ring::Count;
 use kernel::sync::MutexGuard;
 
+/// So often it is looked at a consumer that does not stand still.
+const LOOKS: u32 = 4;
+
 impl Buffer {
     /// Everything before was consumed or missed by a reader. Any context but NMI.
     pub(super) fn pos_of(&self, at: &Position) -> u64 {
@@ -35,6 +38,30 @@ impl Buffer {
             let pos = page.mapped().position();
             if pos > at.pos() {
                 self.follow_to(at, place, &page, pos);
+            }
+        }
+    }
+
+    /// What `look` finds with the reader at `place`, and whether it stood there all the while: who has
+    /// mapped the buffer goes on without a word, and what is overwritten then it may have read.
+    pub(super) fn look_while_it_stands<T>(
+        &self,
+        at: &Position,
+        place: &mut Place,
+        look: impl Fn(&Place) -> T,
+    ) -> (T, bool) {
+        let says = || self.page().map_or(0, |page| page.mapped().position());
+        let mut left = LOOKS;
+        loop {
+            let before = says();
+            self.follow(at, place);
+            let guest = self.be_guest();
+            let found = look(place);
+            drop(guest);
+            let stood = !at.consumes || says() == before;
+            left = left.wrapping_sub(1);
+            if stood || left == 0 {
+                return (found, stood);
             }
         }
     }

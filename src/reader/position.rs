@@ -384,9 +384,11 @@ impl Buffer {
 
     /// What was overwritten before it was read from a position.
     pub(crate) fn lost(&self, at: &Position) -> Count {
-        let place = self.lock(at);
-        let _guest = self.be_guest();
-        self.overwritten(&place)
+        let mut place = at.place.lock();
+        match self.look_while_it_stands(at, &mut place, |place| self.overwritten(place)) {
+            (count, true) => count,
+            (_, false) => place.cursor.missed,
+        }
     }
 
     /// The buffer's counters, and how far it has come.
@@ -395,14 +397,17 @@ impl Buffer {
     /// consumer has read, and how far it is, is then as it was when that began.
     pub(crate) fn counters(&self) -> (Stats, Progress) {
         let at = &self.consumer;
-        let mut place = at.place.try_lock();
-        if let Some(place) = &mut place {
-            self.follow(at, place);
-        }
-        let _guest = self.be_guest();
-        let (mut stats, progress, room) = match place {
-            Some(place) => self.look_from(&place),
+        let (mut stats, progress, room) = match at.place.try_lock() {
+            Some(mut place) => {
+                let look = |place: &Place| self.look_from(place);
+                let (mut found, stood) = self.look_while_it_stands(at, &mut place, look);
+                if !stood {
+                    found.0.overwritten = place.cursor.missed;
+                }
+                found
+            }
             None => {
+                let _guest = self.be_guest();
                 let seen = at.seen.with(|seen| *seen);
                 let (mut stats, progress, room) = self.look_from(&self.place_seen(&seen));
                 if !at.seen.with(|now| seen.stayed(now)) {

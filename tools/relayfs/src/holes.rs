@@ -11,8 +11,7 @@ use std::ops::Range;
 const MIN: usize = 8;
 
 /// The holes of a sub-buffer, `data`, of which the newest begins at `newest - 1` (0: none), in order.
-/// `packet`: lengths
-/// are multiples of 8, with bits for the kernel's use below.
+/// `packet`: lengths are multiples of 8, with bits for the kernel's use below.
 pub(crate) fn holes(data: &[u8], newest: u32, packet: bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut next = newest as usize;
