@@ -371,7 +371,7 @@ TEST_F(callbacks, delivery_goes_on_across_a_resize)
 
 /* A task on each CPU. */
 #define TASKS	4
-#define ROUNDS	60
+#define ROUNDS	((int)scaled(60))
 
 struct task {
 	pthread_t thread;
