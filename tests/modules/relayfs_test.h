@@ -33,7 +33,7 @@ struct relaytest_open {
 	__u32 resize_max;
 };
 
-/* What a channel can be opened with: a schema of two events; callbacks that do nothing, all of them. */
+/* What a channel can be opened with: a schema of two events; all callbacks, which do nothing. */
 #define RELAYTEST_SCHEMA	1
 #define RELAYTEST_CALLBACKS	2
 

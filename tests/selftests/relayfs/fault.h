@@ -123,8 +123,8 @@ static inline int fault_stride(void)
 }
 
 /*
- * Does @operation (0, or -1 and errno) with each of its faults; or, where little is to be done, with
- * the first and some of the others. @check says if all is clean.
+ * Does @operation (0, or -1 and errno) with each of its faults; or, where little is to be done,
+ * with the first and some of the others. @check says if all is clean.
  */
 static inline struct sweep sweep(int (*operation)(void *), void *arg,
 				 int (*check)(void *, bool failed))
