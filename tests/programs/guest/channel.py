@@ -19,7 +19,7 @@ RELAY_MODE_CONTINUOUS = 0x100
 RELAY_MODE_NO_OVERWRITE = 0x200
 
 # As in relayfs_test.h.
-OPEN = struct.Struct("QQ16I")
+OPEN = struct.Struct("QQ18I")
 OPEN_ID = 10
 WRITE = struct.Struct("QQIi")
 
@@ -49,7 +49,7 @@ class Channel:
         self.name = name or f"programs/{Channel.numbers}"
         self.device = os.open("/dev/relayfs_test", os.O_RDWR | os.O_CLOEXEC)
         path = array.array("B", self.name.encode() + b"\0")
-        fields = [0] * 18
+        fields = [0] * 20
         fields[:4] = [
             path.buffer_info()[0],
             subbuf_size,

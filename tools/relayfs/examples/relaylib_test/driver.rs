@@ -35,7 +35,9 @@ pub struct Attributes {
     pub end_reserve: u32,
     pub channel_start_reserve: u32,
     pub attr_more: u32,
-    pub pad: u32,
+    pub with: u32,
+    pub resize_min: u32,
+    pub resize_max: u32,
 }
 
 /// `struct relaytest_pattern`
