@@ -17,6 +17,7 @@ struct rig {
 	uint32_t subbuf_size, max_len, contexts;
 	unsigned long meddle;	/* TORTURE_FLUSH, _RESET or _RESIZE, time after time; 0: none */
 	unsigned int resizes, busy;
+	unsigned int least;		/* resizes there must be */
 	struct reader *readers;
 	unsigned char *numbers;	/* bit map: which were read, where readers share */
 };
@@ -290,7 +291,8 @@ static inline void torture(struct __test_metadata *_metadata, struct rig *rig)
 	begin = seconds();
 	/* The limit is for a fault; a machine is not as slow as that. */
 	while (seconds() < begin + torture_ms() / 1e3 ||
-	       (!all_had_their_turn(rig) && seconds() < begin + 120)) {
+	       ((!all_had_their_turn(rig) || rig->resizes < rig->least) &&
+		seconds() < begin + 120)) {
 		usleep(rig->meddle ? 300 : 20000);
 		meddle(_metadata, rig);
 	}
