@@ -145,7 +145,7 @@ FIXTURE_VARIANT_ADD(wake, signal_of_an_observer) { .way = &by_signal, .kind = &o
 /* Where little is to be done: each way to wait, and each file, but not each with each. */
 FIXTURE_SETUP(wake)
 {
-	if (scaled(100) < 25 && variant->way != &by_read && variant->kind != &stream_buffer)
+	if (scaled(100) < 50 && variant->way != &by_read && variant->kind != &stream_buffer)
 		SKIP(return, "this way and this file are tried with others");
 }
 
