@@ -43,9 +43,11 @@ static struct {
 
 static void needs_resize(struct rchan *chan, int type, u64 subbuf_size, u32 n_subbufs)
 {
+	/* It may be told before it has been given the channel. */
+	struct rchan *ours = READ_ONCE(client.chan);
 	struct resize_event event = {
 		.type = type, .subbuf_size = subbuf_size, .n_subbufs = n_subbufs,
-		.wrong = chan != READ_ONCE(client.chan) || in_interrupt() || irqs_disabled(),
+		.wrong = (ours && chan != ours) || in_interrupt() || irqs_disabled(),
 	};
 
 	might_sleep();

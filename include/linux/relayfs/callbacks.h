@@ -157,7 +157,8 @@ enum relay_fileop {
  *	relay_open() gives -E2BIG.
  *
  * None of them is called when relay_close() has returned, which waits for those that run: do not
- * call it from one. A user may find the files, and so open one, before relay_open() has returned.
+ * call it from one. A user may find the files, and so open one, before relay_open() has returned;
+ * and a channel may be idle before that.
  * As long as a file of the channel is open after that, its users get -ENOTTY for ioctls, and -EPIPE
  * for writes.
  */
