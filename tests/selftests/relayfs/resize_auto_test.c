@@ -196,12 +196,13 @@ TEST_F(resized, does_not_shrink_what_is_not_read)
 		.n_subbufs = 8,
 		.flags = variant->flags,
 		.resize_min = 2,
-		.shrink_idle_ms = 40,
+		/* Longer than it takes to write. */
+		.shrink_idle_ms = 1000,
 	};
 
 	begin(_metadata, self, how);
 	write_some(_metadata, self, 1);
-	usleep(300000);
+	usleep(1500000);
 	EXPECT_EQ(resized_state(self->dev).n_subbufs, 8);
 	read_rest(_metadata, self);
 	while (resized_state(self->dev).n_subbufs != 2)
