@@ -9,7 +9,6 @@
 #include "callbacks.h"
 #include "mapped.h"
 
-#define RELAY_FORMAT_RECORDS	0x2000
 #define SUBBUF	4096
 #define EVENTS	10
 #define ROUNDS	20

@@ -7,7 +7,6 @@
 
 #include "relaytest.h"
 
-#define RELAY_DUPLEX		0x4000
 #define RELAY_CPU_NONE		0xffffffff
 
 #define CB_ALL	((1u << CB_WHATS) - 1)

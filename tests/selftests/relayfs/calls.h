@@ -12,8 +12,6 @@
 #define RELAY_NODE_ANY		1
 #define RELAY_NODE(n)		((n) + 2)
 #define RELAY_FORMAT_RAW	0x1000
-#define RELAY_FORMAT_RECORDS	0x2000
-#define RELAY_DUPLEX		0x4000
 #define RELAY_CPU_NONE		0xffffffff
 #define RELAY_CPU_ALL		0xfffffffe
 

@@ -299,28 +299,13 @@ static void nothing(int signal)
 	(void)signal;
 }
 
-/* Whether a thread of this process sleeps. */
-static bool sleeps(int tid)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	f = fopen(path, "re");
-	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	if (f)
-		fclose(f);
-	return state == 'S';
-}
-
 static void start_waiting(struct writer *w)
 {
 	int tid;
 
 	*w = (struct writer){ .fd = file_open("duplex", O_WRONLY) };
 	pthread_create(&w->thread, NULL, write_block, w);
-	while (!(tid = __atomic_load_n(&w->tid, __ATOMIC_ACQUIRE)) || !sleeps(tid))
+	while (!(tid = __atomic_load_n(&w->tid, __ATOMIC_ACQUIRE)) || task_state(tid) != 'S')
 		usleep(1000);
 }
 

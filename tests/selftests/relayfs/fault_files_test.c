@@ -5,28 +5,8 @@
  */
 
 #include <signal.h>
-#include "fault.h"
+#include "faulttest.h"
 #include "mapped.h"
-
-FIXTURE(fault)
-{
-	int dev;
-};
-
-FIXTURE_SETUP(fault)
-{
-	if (!fault_injection_available())
-		SKIP(return, "the kernel has no fault injection");
-	ASSERT_EQ(fault_set_up(), 0);
-	ASSERT_EQ(fault_memory_only(), 0);
-	self->dev = test_device();
-	ASSERT_GE(self->dev, 0);
-}
-
-FIXTURE_TEARDOWN(fault)
-{
-	close(self->dev);
-}
 
 static int open_file(void *arg)
 {

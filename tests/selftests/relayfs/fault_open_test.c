@@ -8,23 +8,6 @@
 
 #include "fault.h"
 
-#define RELAY_FORMAT_RECORDS	0x2000
-#define RELAY_DUPLEX		0x4000
-
-static long memory_available(void)
-{
-	char line[128];
-	long kb = -1;
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %ld", &kb) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kb;
-}
-
 struct opening {
 	int dev, id, bystander;
 	int64_t used;		/* bytes of all buffers without it */
@@ -202,7 +185,7 @@ TEST(memory_is_given_back)
 	fault_disarm(fd);
 	ASSERT_EQ(chan_close(o.dev, o.id), 0);
 	ASSERT_GT(places, kb / 4);
-	before = memory_available();
+	before = meminfo("MemAvailable");
 	for (int i = 1; i < 8 + 40; i++) {
 		int nth = i < 8 ? places / 8 * i : places - (i - 8);
 
@@ -218,9 +201,9 @@ TEST(memory_is_given_back)
 	}
 	EXPECT_GT(failed, 10);
 	/* Inodes, and what they keep, go after a grace period. */
-	for (int i = 0; i < 100 && before - memory_available() >= at_stake / 4; i++)
+	for (int i = 0; i < 100 && before - meminfo("MemAvailable") >= at_stake / 4; i++)
 		usleep(100000);
-	EXPECT_LT(before - memory_available(), at_stake / 4);
+	EXPECT_LT(before - meminfo("MemAvailable"), at_stake / 4);
 }
 
 TEST_HARNESS_MAIN

@@ -4,30 +4,10 @@
  * is clean: the right errno, nothing left behind, not a byte lost, and the same works at once.
  */
 
-#include "fault.h"
+#include "faulttest.h"
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-
-FIXTURE(fault)
-{
-	int dev;
-};
-
-FIXTURE_SETUP(fault)
-{
-	if (!fault_injection_available())
-		SKIP(return, "the kernel has no fault injection");
-	ASSERT_EQ(fault_set_up(), 0);
-	ASSERT_EQ(fault_memory_only(), 0);
-	self->dev = test_device();
-	ASSERT_GE(self->dev, 0);
-}
-
-FIXTURE_TEARDOWN(fault)
-{
-	close(self->dev);
-}
 
 /* Reads with a fault in each copy to user space in turn: not a byte is lost or comes twice. */
 static void read_with_faults(struct __test_metadata *_metadata, int dev, const char *name,

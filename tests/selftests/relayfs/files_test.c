@@ -425,20 +425,6 @@ static void *remove_it(void *argument)
 	return NULL;
 }
 
-static char state_of(int tid)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	f = fopen(path, "re");
-	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	if (f)
-		fclose(f);
-	return state;
-}
-
 /* Starts to remove; whether it has to wait. */
 static bool has_to_wait(struct remover *r)
 {
@@ -446,7 +432,7 @@ static bool has_to_wait(struct remover *r)
 	for (;;) {
 		int tid = __atomic_load_n(&r->tid, __ATOMIC_ACQUIRE);
 
-		if (tid && state_of(tid) == 'D')
+		if (tid && task_state(tid) == 'D')
 			return true;
 		if (!pthread_tryjoin_np(r->thread, NULL)) {
 			r->over = true;

@@ -226,20 +226,6 @@ static void *call_once(void *arg)
 	return NULL;
 }
 
-static char state_of(int tid)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	f = fopen(path, "re");
-	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	if (f)
-		fclose(f);
-	return state;
-}
-
 /* A flush, which the client holds up, keeps the first from being done; so the second finds it. */
 TEST_F(resized, the_memory_is_given_back_by_one)
 {
@@ -262,7 +248,7 @@ TEST_F(resized, the_memory_is_given_back_by_one)
 	while (module_parameter("relayfs_resize", "hold") != 1)
 		usleep(1000);
 	ASSERT_EQ(pthread_create(&discard.thread, NULL, call_once, &discard), 0);
-	while (!(tid = __atomic_load_n(&discard.tid, __ATOMIC_ACQUIRE)) || state_of(tid) != 'D')
+	while (!(tid = __atomic_load_n(&discard.tid, __ATOMIC_ACQUIRE)) || task_state(tid) != 'D')
 		usleep(1000);
 	EXPECT_EQ(ioctl(self->dev, RESIZE_DISCARD), -1);
 	EXPECT_EQ(errno, EBUSY);

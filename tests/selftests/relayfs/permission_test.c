@@ -8,7 +8,6 @@
 #include "filestest.h"
 #include "mounttest.h"
 
-#define RELAY_FORMAT_RECORDS	0x2000
 /* A channel with attributes of its own. */
 #define OWN_MODE		0624
 #define OWN_USER		21

@@ -46,6 +46,8 @@
 #define RELAY_USAGE_GLOBAL	0x080
 #define RELAY_MODE_CONTINUOUS	0x100
 #define RELAY_MODE_NO_OVERWRITE	0x200
+#define RELAY_FORMAT_RECORDS	0x2000
+#define RELAY_DUPLEX		0x4000
 #define RELAY_WATERMARK_DEFAULT	0
 #define RELAY_WATERMARK_BYTES	1
 #define RELAY_WATERMARK_PERCENT	2
@@ -180,25 +182,33 @@ static inline int cpus(void)
 	return sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+/* The state of a task: 'S' when it sleeps in the kernel. */
+static inline char task_state(pid_t tid)
+{
+	char path[64], line[512] = "", *end;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, line, sizeof(line) - 1) < 0)
+		line[0] = 0;
+	close(fd);
+	end = strrchr(line, ')');
+	return end && end[1] ? end[2] : 0;
+}
+
 /*
  * Waits until a task sleeps: in 'S', which any signal ends, or 'D', which only a deadly one ends;
  * false if it does not come to that.
  */
 static inline bool await_sleep(pid_t tid, char state)
 {
-	char path[32], now = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	for (int i = 0; i < 30000 && now != state; i++) {
-		FILE *f = fopen(path, "re");
-
-		if (!f || fscanf(f, "%*d (%*[^)]) %c", &now) != 1)
-			now = 0;
-		if (f)
-			fclose(f);
+	for (int i = 0; i < 30000; i++) {
+		if (task_state(tid) == state)
+			return true;
 		usleep(1000);
 	}
-	return now == state;
+	return false;
 }
 
 /* A row of /proc/meminfo, in KiB; -1 if there is none. */

@@ -14,7 +14,6 @@
 
 #define USERS	6
 #define WRITERS	64
-#define RELAY_FORMAT_RECORDS	0x2000
 #define FIRST_USER	16	/* users write as writers from this number on */
 #define RECORD		480	/* the longest */
 

@@ -13,7 +13,6 @@
 #define SUBBUF		4096
 #define N_SUBBUFS	4
 
-#define RELAY_FORMAT_RECORDS	0x2000
 
 /* Which file, of which channel. */
 struct stream_kind {
@@ -109,21 +108,6 @@ static inline char *half_mapped(void)
 
 	munmap(map + PAGE, PAGE);
 	return map;
-}
-
-/* The state of a task: 'S' when it sleeps in the kernel. */
-static inline char task_state(pid_t tid)
-{
-	char path[64], line[512] = "", *end;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, line, sizeof(line) - 1) < 0)
-		line[0] = 0;
-	close(fd);
-	end = strrchr(line, ')');
-	return end && end[1] ? end[2] : 0;
 }
 
 /* Returns when the task sleeps in system call @nr; false if it has not for a minute. */

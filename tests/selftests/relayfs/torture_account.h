@@ -159,4 +159,27 @@ static inline void run(struct __test_metadata *_metadata, struct rig *rig)
 	EXPECT_TRUE(all_had_their_turn(rig));
 }
 
+FIXTURE(torture)
+{
+	struct rig rig;
+};
+
+FIXTURE_VARIANT(torture)
+{
+	uint32_t flags;
+	uint64_t subbuf_size;
+	uint32_t n_subbufs;
+};
+
+FIXTURE_SETUP(torture)
+{
+	rig_open(_metadata, &self->rig, variant->flags, variant->subbuf_size,
+		 variant->n_subbufs);
+}
+
+FIXTURE_TEARDOWN(torture)
+{
+	rig_close(&self->rig);
+}
+
 #endif

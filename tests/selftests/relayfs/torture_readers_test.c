@@ -7,18 +7,6 @@
 
 #include "torture_account.h"
 
-FIXTURE(torture)
-{
-	struct rig rig;
-};
-
-FIXTURE_VARIANT(torture)
-{
-	uint32_t flags;
-	uint64_t subbuf_size;
-	uint32_t n_subbufs;
-};
-
 FIXTURE_VARIANT_ADD(torture, overwrite)
 {
 	.flags = RELAY_MODE_CONTINUOUS, .subbuf_size = 4096, .n_subbufs = 8,
@@ -50,17 +38,6 @@ FIXTURE_VARIANT_ADD(torture, records_no_overwrite)
 	.flags = RELAY_FORMAT_RECORDS | RELAY_MODE_NO_OVERWRITE, .subbuf_size = 4096,
 	.n_subbufs = 4,
 };
-
-FIXTURE_SETUP(torture)
-{
-	rig_open(_metadata, &self->rig, variant->flags, variant->subbuf_size,
-		 variant->n_subbufs);
-}
-
-FIXTURE_TEARDOWN(torture)
-{
-	rig_close(&self->rig);
-}
 
 /* One consumes by its page; others look at the same sub-buffers, as long as they are there. */
 TEST_F_TIMEOUT(torture, mappings, 300)

@@ -7,70 +7,50 @@
 
 #include "torture_account.h"
 
-FIXTURE(torture)
-{
-	struct rig rig;
-};
-
-FIXTURE_VARIANT(torture)
-{
-	uint32_t flags;
-	uint64_t subbuf_size;
-	uint32_t n_subbufs;
-};
+#define MONO	(RELAY_FORMAT_RECORDS | RELAY_TIMESTAMP_MONO)
+#define TSC	(RELAY_FORMAT_RECORDS | RELAY_TIMESTAMP_TSC)
 
 FIXTURE_VARIANT_ADD(torture, mono_overwrite)
 {
-	.flags = RELAY_TIMESTAMP_MONO | RELAY_MODE_CONTINUOUS, .subbuf_size = 4096,
+	.flags = MONO | RELAY_MODE_CONTINUOUS, .subbuf_size = 4096,
 	.n_subbufs = 4,
 };
 
 FIXTURE_VARIANT_ADD(torture, mono_no_overwrite)
 {
-	.flags = RELAY_TIMESTAMP_MONO | RELAY_MODE_NO_OVERWRITE, .subbuf_size = 4096,
+	.flags = MONO | RELAY_MODE_NO_OVERWRITE, .subbuf_size = 4096,
 	.n_subbufs = 2,
 };
 
 FIXTURE_VARIANT_ADD(torture, tsc_overwrite)
 {
-	.flags = RELAY_TIMESTAMP_TSC | RELAY_MODE_CONTINUOUS, .subbuf_size = 65536,
+	.flags = TSC | RELAY_MODE_CONTINUOUS, .subbuf_size = 65536,
 	.n_subbufs = 4,
 };
 
 FIXTURE_VARIANT_ADD(torture, tsc_no_overwrite)
 {
-	.flags = RELAY_TIMESTAMP_TSC | RELAY_MODE_NO_OVERWRITE, .subbuf_size = 16384,
+	.flags = TSC | RELAY_MODE_NO_OVERWRITE, .subbuf_size = 16384,
 	.n_subbufs = 8,
 };
 
 FIXTURE_VARIANT_ADD(torture, mono_global_no_overwrite)
 {
-	.flags = RELAY_TIMESTAMP_MONO | RELAY_USAGE_GLOBAL | RELAY_MODE_NO_OVERWRITE,
+	.flags = MONO | RELAY_USAGE_GLOBAL | RELAY_MODE_NO_OVERWRITE,
 	.subbuf_size = 16384, .n_subbufs = 4,
 };
 
 FIXTURE_VARIANT_ADD(torture, tsc_global_overwrite)
 {
-	.flags = RELAY_TIMESTAMP_TSC | RELAY_USAGE_GLOBAL | RELAY_MODE_CONTINUOUS,
+	.flags = TSC | RELAY_USAGE_GLOBAL | RELAY_MODE_CONTINUOUS,
 	.subbuf_size = 4096, .n_subbufs = 8,
 };
 
 FIXTURE_VARIANT_ADD(torture, mono_locking_overwrite)
 {
-	.flags = RELAY_TIMESTAMP_MONO | RELAY_SCHEME_LOCKING | RELAY_MODE_CONTINUOUS,
+	.flags = MONO | RELAY_SCHEME_LOCKING | RELAY_MODE_CONTINUOUS,
 	.subbuf_size = 4096, .n_subbufs = 4,
 };
-
-FIXTURE_SETUP(torture)
-{
-	rig_open(_metadata, &self->rig, variant->flags | RELAY_FORMAT_RECORDS,
-		 variant->subbuf_size, variant->n_subbufs);
-}
-
-FIXTURE_TEARDOWN(torture)
-{
-	rig_close(&self->rig);
-}
 
 TEST_F_TIMEOUT(torture, a_reader_per_buffer, 300)
 {

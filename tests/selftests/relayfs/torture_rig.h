@@ -7,7 +7,6 @@
 
 #define MAX_READERS	(6 * MAX_CPUS)
 #define ALL_CONTEXTS	((1 << TORTURE_CONTEXTS) - 1)
-#define RELAY_FORMAT_RECORDS	0x2000
 
 /* What the fixture sets up. */
 struct rig {

@@ -11,18 +11,6 @@
 
 #include "torture_account.h"
 
-FIXTURE(torture)
-{
-	struct rig rig;
-};
-
-FIXTURE_VARIANT(torture)
-{
-	uint32_t flags;
-	uint64_t subbuf_size;
-	uint32_t n_subbufs;
-};
-
 FIXTURE_VARIANT_ADD(torture, overwrite_small)
 {
 	.flags = RELAY_MODE_CONTINUOUS, .subbuf_size = 4096, .n_subbufs = 2,
@@ -73,17 +61,6 @@ FIXTURE_VARIANT_ADD(torture, locking_global_no_overwrite)
 	.flags = RELAY_SCHEME_LOCKING | RELAY_USAGE_GLOBAL | RELAY_MODE_NO_OVERWRITE,
 	.subbuf_size = 16384, .n_subbufs = 4,
 };
-
-FIXTURE_SETUP(torture)
-{
-	rig_open(_metadata, &self->rig, variant->flags, variant->subbuf_size,
-		 variant->n_subbufs);
-}
-
-FIXTURE_TEARDOWN(torture)
-{
-	rig_close(&self->rig);
-}
 
 TEST_F_TIMEOUT(torture, a_reader_per_buffer, 300)
 {

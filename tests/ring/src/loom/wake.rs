@@ -121,13 +121,13 @@ fn the_last_of_two_commits_wakes_who_waits() {
     assert_eq!(seen, ALL.into());
 }
 
-#[test]
-fn two_who_wait_are_woken() {
-    let seen = outcomes(3, || {
+/// Two wait while `write` is at work, the first of them for `at`.
+fn two_wait(preemptions: usize, at: u64, write: fn(&Bell)) {
+    let seen = outcomes(preemptions, move || {
         let bell = Bell::new();
-        let writer = spawn(&bell, Bell::commit);
+        let writer = spawn(&bell, write);
         let other = spawn(&bell, |bell| bell.wait_for(2, 1));
-        let served = bell.wait_for(1, 1);
+        let served = bell.wait_for(1, at);
         let other_served = other.join().unwrap();
         writer.join().unwrap();
         bell.settle(2, other_served);
@@ -136,23 +136,18 @@ fn two_who_wait_are_woken() {
     assert_eq!(seen, ALL.into());
 }
 
+#[test]
+fn two_who_wait_are_woken() {
+    two_wait(3, 1, Bell::commit);
+}
+
 /// Who waits for more is woken with the other, and puts its wish again.
 #[test]
 fn who_waits_for_more_is_woken_too() {
-    let seen = outcomes(2, || {
-        let bell = Bell::new();
-        let writer = spawn(&bell, |bell| {
-            bell.commit();
-            bell.commit();
-        });
-        let other = spawn(&bell, |bell| bell.wait_for(2, 1));
-        let served = bell.wait_for(1, 2);
-        let other_served = other.join().unwrap();
-        writer.join().unwrap();
-        bell.settle(2, other_served);
-        bell.settle(1, served)
+    two_wait(2, 2, |bell| {
+        bell.commit();
+        bell.commit();
     });
-    assert_eq!(seen, ALL.into());
 }
 
 /// A wish of who left is forgotten; one who comes meanwhile is not.
