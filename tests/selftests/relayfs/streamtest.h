@@ -13,7 +13,6 @@
 #define SUBBUF		4096
 #define N_SUBBUFS	4
 
-
 /* Which file, of which channel. */
 struct stream_kind {
 	const char *file;
