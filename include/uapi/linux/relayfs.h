@@ -389,7 +389,8 @@ struct relayfs_event {
  *
  * Always @produced = @read + @overwritten + @unread, of which none is more than there really was,
  * and @unread no more than the buffers hold. What is done before is counted; what is done at the
- * same time may not be. From one call to the next only @unread falls.
+ * same time may not be. From one call to the next only @unread falls. Of a piece of a stream that
+ * is read bit by bit the bytes count as read at once, its records when all of it is.
  */
 struct relayfs_info {
 	__u32 size;

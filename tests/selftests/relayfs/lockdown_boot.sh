@@ -9,18 +9,23 @@
 . "$(dirname "$0")/lib.sh"
 
 LOCKDOWN=/sys/kernel/security/lockdown
+ko=$1
 
 # refusal COMMAND...: what it says is wrong
 refusal() {
 	"$@" 2>&1 | sed 's/.*: //'
 }
 
-# logged WORDS: so does the kernel
+# logged WORDS: so does the kernel; which says no more than ten such things in five seconds, and does so while it
+# starts: then it is asked again.
 logged() {
-	dmesg | grep -q "$1" || {
-		dmesg | tail -n 5 | sed 's/^/# /'
-		return 1
-	}
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		dmesg | grep -q "$1" && return
+		sleep 1
+		insmod "$ko" 2>/dev/null
+	done
+	dmesg | tail -n 5 | sed 's/^/# /'
+	return 1
 }
 
 mount -t securityfs security /sys/kernel/security 2>/dev/null
@@ -36,7 +41,7 @@ fi
 
 plan 5
 check "the kernel's lockdown is: $level" grep -q "\[$level\]" $LOCKDOWN
-check "relayfs is refused: $error" equal "$(refusal insmod "$1")" "$error"
+check "relayfs is refused: $error" equal "$(refusal insmod "$ko")" "$error"
 check "the log says: $words" logged "$words"
 check "nothing is there" not test -e $MOUNT
 check "mount does not know it" equal "$(refusal mount -t relayfs relayfs /tmp)" "No such device"

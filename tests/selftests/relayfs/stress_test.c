@@ -170,16 +170,41 @@ static void *read_all(void *arg)
 	return NULL;
 }
 
+/* Records and bytes, to be printed. */
+#define COUNTS	"produced %llu %llu read %llu %llu overwritten %llu %llu unread %llu %llu"
+#define PAIR(c)	(unsigned long long)(c).records, (unsigned long long)(c).bytes
+#define VALUES(i)	PAIR((i).produced), PAIR((i).read), PAIR((i).overwritten), PAIR((i).unread)
+
 struct onlooker {
 	pthread_t thread;
 	int fd;
-	uint64_t room, looks, bad;
+	uint64_t room, looks;
+	const char *wrong;
+	struct relayfs_info before, now;
 	bool *done;
 };
 
 static bool grew(struct relayfs_count now, struct relayfs_count before)
 {
 	return now.records >= before.records && now.bytes >= before.bytes;
+}
+
+/* What is wrong with what is said now, after what was said before; NULL: nothing. */
+static const char *wrong(const struct onlooker *o, const struct relayfs_info *before,
+			 const struct relayfs_info *now)
+{
+	if (!grew(now->produced, before->produced))
+		return "produced went back";
+	if (!grew(now->read, before->read))
+		return "read went back";
+	if (!grew(now->overwritten, before->overwritten))
+		return "overwritten went back";
+	/* Of what was read in part all records still count, so they may be more than its bytes. */
+	if (now->unread.bytes > o->room || now->unread.records > o->room)
+		return "more is unread than fits";
+	if (!adds_up(now))
+		return "produced is not read + overwritten + unread";
+	return NULL;
 }
 
 /* Looks at the counters all the time: none goes back, and there is never more unread than fits. */
@@ -191,13 +216,12 @@ static void *look_on(void *arg)
 	do {
 		now = info_of(o->fd);
 		o->looks++;
-		o->bad += !grew(now.produced, before.produced) || !grew(now.read, before.read) ||
-			  !grew(now.overwritten, before.overwritten) ||
-			  now.unread.bytes > o->room || now.unread.records > now.unread.bytes ||
-			  now.produced.records != now.read.records + now.overwritten.records +
-						  now.unread.records ||
-			  now.produced.bytes != now.read.bytes + now.overwritten.bytes +
-						now.unread.bytes;
+		o->wrong = wrong(o, &before, &now);
+		if (o->wrong) {
+			o->before = before;
+			o->now = now;
+			break;
+		}
 		before = now;
 	} while (!__atomic_load_n(o->done, __ATOMIC_ACQUIRE));
 	return NULL;
@@ -251,7 +275,11 @@ TEST_F(stress, every_byte_and_every_count)
 	}
 	__atomic_store_n(&done, true, __ATOMIC_RELEASE);
 	pthread_join(onlooker.thread, NULL);
-	EXPECT_EQ(onlooker.bad, 0);
+	EXPECT_EQ(onlooker.wrong, NULL) {
+		TH_LOG("%s", onlooker.wrong);
+		TH_LOG(COUNTS, VALUES(onlooker.before));
+		TH_LOG(COUNTS, VALUES(onlooker.now));
+	}
 	EXPECT_GT(onlooker.looks, 0);
 	close(onlooker.fd);
 	/* Rows as in the info file; it is gone from the tree, so not through info(). */
