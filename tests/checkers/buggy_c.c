@@ -125,6 +125,12 @@ static int free_page_twice(void)
 	return 0;
 }
 
+static int module_kept(void)
+{
+	__module_get(THIS_MODULE);
+	return 0;
+}
+
 static int (*const bugs[])(void) = {
 	[1] = rcu_without_lock,
 	[2] = index_out_of_bounds,
@@ -134,6 +140,7 @@ static int (*const bugs[])(void) = {
 	[6] = race,
 	[7] = behind_vmalloc,
 	[8] = free_page_twice,
+	[9] = module_kept,
 };
 
 static int __init buggy_init(void)
