@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn every_length_and_not_a_byte_more() {
         let from: Vec<u8> = (0..1200u32).map(|n| (n * 7 + 1) as u8).collect();
-        for len in 0..1100 {
+        for len in (0..1100).filter(|len| !cfg!(miri) || len % 61 < 3) {
             for shift in 0..8 {
                 let mut to = vec![0u8; 1200];
                 // SAFETY: Both are long enough.

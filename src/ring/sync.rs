@@ -219,7 +219,7 @@ pub(crate) fn now() -> u64 {
 }
 
 /// The CPU's time stamp counter; where there is none, nanoseconds.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 pub(crate) fn cycles() -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: Every x86-64 CPU has it, and the kernel does not forbid it to itself. The fence keeps
@@ -237,7 +237,7 @@ pub(crate) fn cycles() -> u64 {
 }
 
 /// See above.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
 pub(crate) fn cycles() -> u64 {
     now()
 }

@@ -283,13 +283,14 @@ fn holes(size: u64, len: usize, step: usize, order: impl Fn(&mut Vec<usize>)) {
 
 #[test]
 fn holes_are_stepped_over_however_many_there_are() {
-    for (size, len) in [(64, 8), (4096, 8), (16384, 16), (1 << 20, 8), (1 << 20, 24)] {
+    let sizes = [(64, 8), (4096, 8), (16384, 16), (1 << 20, 8), (1 << 20, 24)];
+    for &(size, len) in if cfg!(miri) { &sizes[..2] } else { &sizes[..] } {
         for step in [1, 2, 3, 1000] {
             holes(size, len, step, |_| {});
             holes(size, len, step, |turns| turns.reverse());
         }
     }
-    holes(1 << 16, 8, 2, |turns| {
+    holes(if cfg!(miri) { 1 << 10 } else { 1 << 16 }, 8, 2, |turns| {
         turns.sort_by_key(|i| i * 7919 % 8192)
     });
 }

@@ -61,6 +61,12 @@ fn kinds() -> [Kind; 8] {
     ]
 }
 
+/// Whether the `n`-th of many is tried; by miri, which is slow, one in `of`, a prime.
+fn is_tried(n: &mut u32, of: u32) -> bool {
+    *n += 1;
+    !cfg!(miri) || *n % of == 0
+}
+
 fn each_start(watched: bool, mut f: impl FnMut(Start)) {
     for kind in kinds() {
         for before in 0..7 {
@@ -77,19 +83,22 @@ fn each_start(watched: bool, mut f: impl FnMut(Start)) {
 }
 
 fn one_level<R: Rmw>(places: &[&'static str]) {
-    let mut reached = std::collections::BTreeSet::new();
+    let (mut n, mut reached) = (0, std::collections::BTreeSet::new());
     each_start(true, |start| {
         for &place in places {
             for act in ACTS {
                 for skip in 0..3 {
-                    if run::<R>(start, &[Step { place, skip, act }]) == 1 {
+                    if is_tried(&mut n, 101) && run::<R>(start, &[Step { place, skip, act }]) == 1 {
                         reached.insert(place);
                     }
                 }
             }
         }
     });
-    assert_eq!(reached.len(), places.len(), "only {reached:?}");
+    assert!(
+        cfg!(miri) || reached.len() == places.len(),
+        "only {reached:?}"
+    );
 }
 
 #[test]
@@ -108,7 +117,7 @@ fn one_level_outside_the_lock() {
 }
 
 fn two_levels<R: Rmw>(places: &[&'static str]) {
-    let skip = 0;
+    let (mut n, skip) = (0, 0);
     each_start(false, |start| {
         for &outer in places {
             for &inner in places {
@@ -126,7 +135,9 @@ fn two_levels<R: Rmw>(places: &[&'static str]) {
                                 act: b,
                             },
                         ];
-                        run::<R>(start, &steps);
+                        if is_tried(&mut n, 4999) {
+                            run::<R>(start, &steps);
+                        }
                     }
                 }
             }

@@ -9,6 +9,7 @@ use super::world::{parse_with_reserves, record, records, Entrance, World};
 use crate::ring::sync::{ticks, CLOCK};
 use crate::ring::{Cause, Clock, Count, Cursor, Delivery, Geometry, Reserves, Rmw, Slot, Spec};
 use std::cell::RefCell;
+use std::rc::Rc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -37,7 +38,7 @@ struct Script {
     perform: fn(Act),
     watch: fn(&'static str),
     /// Where the consumer is in the two.
-    at: [*const Cursor; 2],
+    at: [Rc<RefCell<Cursor>>; 2],
     /// What was found in the two, if their counters are watched.
     watched: Option<[Watch; 2]>,
     /// Records that were about to be committed, or were.
@@ -86,14 +87,13 @@ thread_local! {
 fn watch<R: Rmw>(place: &'static str) {
     let Some((mut watched, at, begun)) = SCRIPT.with_borrow(|script| {
         let script = script.as_ref()?;
-        Some((script.watched?, script.at, script.begun))
+        Some((script.watched?, script.at.clone(), script.begun))
     }) else {
         return;
     };
     let mut produced = Count::default();
     for ((ring, at), watch) in rings::<R>().into_iter().zip(at).zip(&mut watched) {
-        // SAFETY: `run()` keeps the cursors while its script is set, and does not read meanwhile.
-        produced = produced.plus(watch.look(ring, unsafe { &*at }).produced);
+        produced = produced.plus(watch.look(ring, &at.borrow()).produced);
     }
     assert_eq!(produced.at_most(begun), produced, "at {place}");
     SCRIPT.with_borrow_mut(|script| script.as_mut().unwrap().watched = Some(watched));
@@ -290,13 +290,14 @@ pub(crate) fn run<R: Rmw>(start: Start, steps: &[Step]) -> usize {
         kind,
     } = start;
     let (w, next) = (ring::<R>(kind), ring::<R>(kind));
-    let (mut c, mut d) = (Cursor::default(), Cursor::default());
+    let (c, d) = <(Rc<RefCell<Cursor>>, Rc<RefCell<Cursor>>)>::default();
+    let read_old = || w.read(&mut c.borrow_mut(), usize::MAX);
     let mut stream = Vec::new();
     SCRIPT.set(Some(Script {
         rings: [&w, &next].map(|ring| core::ptr::from_ref(ring).cast()),
         perform: perform::<R>,
         watch: watch::<R>,
-        at: [&raw const c, &raw const d],
+        at: [c.clone(), d.clone()],
         watched: watched.then(Default::default),
         begun: Count::default(),
         retired_at: None,
@@ -311,26 +312,27 @@ pub(crate) fn run<R: Rmw>(start: Start, steps: &[Step]) -> usize {
     for _ in 0..before {
         perform::<R>(Act::Write(24));
         if !kind.overwrite {
-            stream.extend(w.read(&mut c, usize::MAX));
+            stream.extend(read_old());
         }
     }
     SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().steps = steps.to_vec());
     perform::<R>(Act::Write(len));
     perform::<R>(Act::Discard);
     SCRIPT.with_borrow_mut(|s| s.as_mut().unwrap().steps.clear());
-    stream.extend(w.read(&mut c, usize::MAX));
+    stream.extend(read_old());
     perform::<R>(Act::Write(8));
     perform::<R>(Act::Flush);
-    stream.extend(w.read(&mut c, usize::MAX));
+    stream.extend(read_old());
     let in_old = split(&stream, kind).0.len();
     let retired_at = SCRIPT.with_borrow(|s| s.as_ref().unwrap().retired_at);
     let retired = retired_at.is_some();
     if retired {
-        assert!(w.is_drained(&c), "{start:?} {steps:?}");
-        stream.extend(next.read(&mut d, usize::MAX));
+        assert!(w.is_drained(&c.borrow()), "{start:?} {steps:?}");
+        stream.extend(next.read(&mut d.borrow_mut(), usize::MAX));
     }
 
     let script = SCRIPT.take().unwrap();
+    let (c, d) = (c.borrow(), d.borrow());
     if let Some([mut old, mut new]) = script.watched {
         old.settle(&w, &c);
         new.settle(&next, &d);
