@@ -8,7 +8,13 @@ use crate::lock::Guarded;
 use crate::ring::{Count, Cursor, Progress, Said, Stats};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kernel::prelude::*;
-use kernel::sync::{new_mutex, Arc, Mutex};
+use kernel::sync::{new_mutex, Arc, Mutex, MutexGuard};
+use kernel::time::{delay::fsleep, Delta};
+
+/// So often who looks waits so long for who goes on in the consumer's place: it takes some microseconds,
+/// unless that waits for somebody else.
+const NAPS: u32 = 200;
+const NAP: Delta = Delta::from_micros(100);
 
 /// A reader's place in a buffer.
 #[pin_data]
@@ -391,13 +397,25 @@ impl Buffer {
         }
     }
 
-    /// The buffer's counters, and how far it has come.
+    /// The consumer's place, as soon as who has it goes on; not while a user is given data there.
+    fn place_soon(at: &Position) -> Option<MutexGuard<'_, Place>> {
+        for _ in 0..NAPS {
+            let place = at.place.try_lock();
+            if place.is_some() || at.seen.with(|seen| seen.stays.is_some()) {
+                return place;
+            }
+            fsleep(NAP);
+        }
+        None
+    }
+
+    /// The buffer's counters, and how far it has come. Process context; may sleep.
     ///
     /// Who copies to a user may take as long as that user likes, so nobody waits for him: what the
     /// consumer has read, and how far it is, is then as it was when that began.
     pub(crate) fn counters(&self) -> (Stats, Progress) {
         let at = &self.consumer;
-        let (mut stats, progress, room) = match at.place.try_lock() {
+        let (mut stats, progress, room) = match Self::place_soon(at) {
             Some(mut place) => {
                 let look = |place: &Place| self.look_from(place);
                 let (mut found, stood) = self.look_while_it_stands(at, &mut place, look);

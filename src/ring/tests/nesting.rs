@@ -88,7 +88,7 @@ fn one_level<R: Rmw>(places: &[&'static str]) {
         for &place in places {
             for act in ACTS {
                 for skip in 0..3 {
-                    if is_tried(&mut n, 101) && run::<R>(start, &[Step { place, skip, act }]) == 1 {
+                    if is_tried(&mut n, 2003) && run::<R>(start, &[Step { place, skip, act }]) == 1 {
                         reached.insert(place);
                     }
                 }
@@ -135,7 +135,7 @@ fn two_levels<R: Rmw>(places: &[&'static str]) {
                                 act: b,
                             },
                         ];
-                        if is_tried(&mut n, 4999) {
+                        if is_tried(&mut n, 50021) {
                             run::<R>(start, &steps);
                         }
                     }
@@ -165,7 +165,7 @@ fn four_levels_at_random() {
         state ^= state << 17;
         (state % n as u64) as usize
     };
-    let (mut deep, rounds) = (0, if cfg!(miri) { 200 } else { 300_000 });
+    let (mut deep, rounds) = (0, if cfg!(miri) { 20 } else { 300_000 });
     for _ in 0..rounds {
         let steps: Vec<Step> = (0..4)
             .map(|_| Step {
