@@ -88,7 +88,8 @@ fn one_level<R: Rmw>(places: &[&'static str]) {
         for &place in places {
             for act in ACTS {
                 for skip in 0..3 {
-                    if is_tried(&mut n, 2003) && run::<R>(start, &[Step { place, skip, act }]) == 1 {
+                    if is_tried(&mut n, 2003) && run::<R>(start, &[Step { place, skip, act }]) == 1
+                    {
                         reached.insert(place);
                     }
                 }

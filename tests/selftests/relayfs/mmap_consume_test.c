@@ -120,7 +120,8 @@ TEST_F(consume, it_counts_as_read)
 TEST_F(consume, it_counts_at_once_whoever_looks_besides)
 {
 	struct relaytest_open o = {
-		.subbuf_size = SUBBUF, .n_subbufs = N, .flags = variant->flags, .flush_interval_ms = 1 };
+		.subbuf_size = SUBBUF, .n_subbufs = N, .flags = variant->flags,
+		.flush_interval_ms = 1 };
 	unsigned int rounds = scaled(50000), late = 0;
 	struct mapped m;
 	int id;
