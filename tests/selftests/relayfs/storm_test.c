@@ -261,7 +261,7 @@ static bool is_back(int64_t before, int64_t tolerance)
 }
 
 /* A short storm on a slow machine goes on until it has seen something of everything. */
-static bool is_over(double end, bool seen_all)
+static bool is_enough(double end, bool seen_all)
 {
 	return seconds() >= end && (seen_all || seconds() >= end + 120);
 }
@@ -283,7 +283,7 @@ TEST(what_happens_to_channels_in_a_storm_leaves_no_trace)
 		users[i].id = i;
 		ASSERT_EQ(pthread_create(&users[i].thread, NULL, use, &users[i]), 0);
 	}
-	for (end = seconds() + length; !is_over(end, found && told && from_users); loads++) {
+	for (end = seconds() + length; !is_enough(end, found && told && from_users); loads++) {
 		ASSERT_EQ(load_storm(rand_r(&rnd)), 0);
 		usleep(500000 + rand_r(&rnd) % 4000000);
 		written += module_parameter("relayfs_storm", "written");
