@@ -32,6 +32,7 @@ struct Buggy;
 impl kernel::Module for Buggy {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         match module_parameters::bug.value() {
+            // None: as another module beside that with the bug.
             0 => (),
             1 => out_of_bounds()?,
             2 => use_after_free()?,

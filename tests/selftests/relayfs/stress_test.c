@@ -190,19 +190,18 @@ static bool grew(struct relayfs_count now, struct relayfs_count before)
 }
 
 /* What is wrong with what is said now, after what was said before; NULL: nothing. */
-static const char *wrong(const struct onlooker *o, const struct relayfs_info *before,
-			 const struct relayfs_info *now)
+static const char *wrong(const struct onlooker *o)
 {
-	if (!grew(now->produced, before->produced))
+	if (!grew(o->now.produced, o->before.produced))
 		return "produced went back";
-	if (!grew(now->read, before->read))
+	if (!grew(o->now.read, o->before.read))
 		return "read went back";
-	if (!grew(now->overwritten, before->overwritten))
+	if (!grew(o->now.overwritten, o->before.overwritten))
 		return "overwritten went back";
 	/* Of what was read in part all records still count, so they may be more than its bytes. */
-	if (now->unread.bytes > o->room || now->unread.records > o->room)
+	if (o->now.unread.bytes > o->room || o->now.unread.records > o->room)
 		return "more is unread than fits";
-	if (!adds_up(now))
+	if (!adds_up(&o->now))
 		return "produced is not read + overwritten + unread";
 	return NULL;
 }
@@ -210,20 +209,14 @@ static const char *wrong(const struct onlooker *o, const struct relayfs_info *be
 /* Looks at the counters all the time: none goes back, and there is never more unread than fits. */
 static void *look_on(void *arg)
 {
-	struct relayfs_info before = {}, now;
 	struct onlooker *o = arg;
 
 	do {
-		now = info_of(o->fd);
+		o->before = o->now;
+		o->now = info_of(o->fd);
 		o->looks++;
-		o->wrong = wrong(o, &before, &now);
-		if (o->wrong) {
-			o->before = before;
-			o->now = now;
-			break;
-		}
-		before = now;
-	} while (!__atomic_load_n(o->done, __ATOMIC_ACQUIRE));
+		o->wrong = wrong(o);
+	} while (!o->wrong && !__atomic_load_n(o->done, __ATOMIC_ACQUIRE));
 	return NULL;
 }
 
