@@ -306,6 +306,20 @@ static inline unsigned int scaled(unsigned int amount)
 	return part ? part : 1;
 }
 
+/* Whether the kernel knows how fast the counter of cycles runs; else events cannot have times by it. */
+static inline bool tsc_rate_is_known(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	double mhz = 0;
+	char line[4096];
+
+	while (f && !mhz && fgets(line, sizeof(line), f))
+		sscanf(line, "cpu MHz : %lf", &mhz);
+	if (f)
+		fclose(f);
+	return mhz > 0;
+}
+
 /* Returns at a later time by the kernel's clock, which may tick only every few milliseconds. */
 static inline void next_moment(void)
 {
