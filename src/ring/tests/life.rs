@@ -284,7 +284,7 @@ fn holes(size: u64, len: usize, step: usize, order: impl Fn(&mut Vec<usize>)) {
 #[test]
 fn holes_are_stepped_over_however_many_there_are() {
     let sizes = [(64, 8), (4096, 8), (16384, 16), (1 << 20, 8), (1 << 20, 24)];
-    for &(size, len) in if cfg!(miri) { &sizes[..2] } else { &sizes[..] } {
+    for &(size, len) in if cfg!(miri) { &sizes[..1] } else { &sizes[..] } {
         for step in [1, 2, 3, 1000] {
             holes(size, len, step, |_| {});
             holes(size, len, step, |turns| turns.reverse());

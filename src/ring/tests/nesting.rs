@@ -7,6 +7,7 @@
 //! goes on. So it is tested by calling.
 
 use super::script::{run, Act, Kind, Start, Step};
+use super::world::is_tried;
 use crate::ring::{Locked, Owner, Rmw, Shared};
 
 const PLACES: [&str; 17] = [
@@ -59,12 +60,6 @@ fn kinds() -> [Kind; 8] {
         of_events(plain),
         of_events(overwrite),
     ]
-}
-
-/// Whether the `n`-th of many is tried; by miri, which is slow, one in `of`, a prime.
-fn is_tried(n: &mut u32, of: u32) -> bool {
-    *n += 1;
-    !cfg!(miri) || n.is_multiple_of(of)
 }
 
 fn each_start(watched: bool, mut f: impl FnMut(Start)) {

@@ -3,7 +3,7 @@
 //! Rings of events.
 
 use super::packets::{missing, parse_packets, Packet};
-use super::world::{records, World};
+use super::world::{is_tried, records, World};
 use crate::ring::sync::{ticks, CLOCK};
 use crate::ring::{
     Cause, Clock, Count, Cursor, Delivery, End, Geometry, Owner, Reserves, Slot, Spec,
@@ -126,11 +126,14 @@ fn what_is_refused_counts_as_discarded() {
 
 #[test]
 fn a_slot_is_left_half_way() {
+    let mut n = 0;
     // 0: written, 1: discarded, and in which order, and whether the packet has ended before.
     for pattern in 0..64u32 {
         for order in 0..6 {
             for ended in [false, true] {
-                discard_some(pattern, order, ended);
+                if is_tried(&mut n, 29) {
+                    discard_some(pattern, order, ended);
+                }
             }
         }
     }

@@ -353,6 +353,12 @@ impl<R: Rmw> Drop for World<R> {
     }
 }
 
+/// Whether the `n`-th of many is tried; by miri, which is slow, one in `of`, a prime.
+pub(crate) fn is_tried(n: &mut u32, of: u32) -> bool {
+    *n += 1;
+    !cfg!(miri) || n.is_multiple_of(of)
+}
+
 /// A record that proves itself: writer, number, length, and a pattern made from them.
 pub(crate) fn record(writer: u8, number: u32, len: usize) -> Vec<u8> {
     assert!((8..=u16::MAX as usize).contains(&len));
