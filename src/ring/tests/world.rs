@@ -81,20 +81,25 @@ impl Hooks for Turns {
     }
 }
 
-/// A ring and the memory it lives in.
-pub(crate) struct World<R: Rmw> {
-    ring: Ring<R>,
+/// Memory for a ring; leaked from boxes.
+struct Memory {
     head: NonNull<Head>,
     subbufs: NonNull<[Subbuf]>,
     data: NonNull<[u8]>,
+}
+
+// SAFETY: The pointers are only used to free the memory, by whoever owns it.
+unsafe impl Send for Memory {}
+// SAFETY: As above.
+unsafe impl Sync for Memory {}
+
+/// A ring and the memory it lives in, which goes after it.
+pub(crate) struct World<R: Rmw> {
+    ring: Ring<R>,
+    _memory: Memory,
     pub(crate) turns: Turns,
     page: Box<Mapped>,
 }
-
-// SAFETY: The pointers are only used to free the memory, by whoever owns the world.
-unsafe impl<R: Rmw> Send for World<R> {}
-// SAFETY: As above.
-unsafe impl<R: Rmw> Sync for World<R> {}
 
 /// What is in the box, to be put back into one.
 fn leak<T: ?Sized>(from: Box<T>) -> NonNull<T> {
@@ -122,14 +127,33 @@ pub(crate) fn records(geo: Geometry, overwrite: bool) -> Spec {
 /// What most rings tell times by. A model checker has enough to do without them.
 const CLOCK: Clock = if cfg!(loom) { Clock::None } else { Clock::Mono };
 
-/// Zeroed memory for a ring.
-fn memory(geo: Geometry) -> (NonNull<Head>, NonNull<[Subbuf]>, NonNull<[u8]>) {
-    let head = leak(Box::<Head>::default());
-    let subbufs = leak((0..geo.n_subbufs()).map(|_| Subbuf::default()).collect());
-    let data = leak(vec![0u8; geo.ring_size() as usize].into_boxed_slice());
-    #[cfg(loom)]
-    crate::checker::track(data.cast().as_ptr(), data.len());
-    (head, subbufs, data)
+impl Memory {
+    /// Zeroed.
+    fn new(geo: Geometry) -> Self {
+        let head = leak(Box::<Head>::default());
+        let subbufs = leak((0..geo.n_subbufs()).map(|_| Subbuf::default()).collect());
+        let data = leak(vec![0u8; geo.ring_size() as usize].into_boxed_slice());
+        #[cfg(loom)]
+        crate::checker::track(data.cast().as_ptr(), data.len());
+        Self {
+            head,
+            subbufs,
+            data,
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        #[cfg(loom)]
+        crate::checker::forget(self.data.cast().as_ptr());
+        // SAFETY: Leaked in `new`; who made a ring of it dropped that before.
+        unsafe {
+            drop(Box::from_raw(self.head.as_ptr()));
+            drop(Box::from_raw(self.subbufs.as_ptr()));
+            drop(Box::from_raw(self.data.as_ptr()));
+        }
+    }
 }
 
 impl<R: Rmw> World<R> {
@@ -160,37 +184,30 @@ impl<R: Rmw> World<R> {
     }
 
     pub(crate) fn with_spec(spec: Spec) -> Self {
-        let (head, subbufs, data) = memory(spec.geo());
+        let memory = Memory::new(spec.geo());
+        let (subbufs, data) = (memory.subbufs.cast(), memory.data.cast());
         // SAFETY: The memory is zeroed, large enough and lives as long as the ring. Tests write
         // from one thread unless `R` is `Shared`.
-        let ring = unsafe { Ring::new(head, subbufs.cast(), data.cast(), spec) };
-        Self::over(ring, head, subbufs, data, spec.is_whole_only())
+        let ring = unsafe { Ring::new(memory.head, subbufs, data, spec) };
+        Self::over(ring, memory, spec.is_whole_only())
     }
 
     /// The same ring in other memory.
     pub(crate) fn copy(&self) -> Option<Self> {
-        let (head, subbufs, data) = memory(self.geometry());
+        let memory = Memory::new(self.geometry());
+        let (subbufs, data) = (memory.subbufs.cast(), memory.data.cast());
         // SAFETY: As above; tests go on with the copy.
-        let ring = unsafe { Ring::copy_of(&self.ring, head, subbufs.cast(), data.cast()) };
-        let whole_only = self.turns.whole_only;
-        let mut new = Self::over(ring?, head, subbufs, data, whole_only);
+        let ring = unsafe { Ring::copy_of(&self.ring, memory.head, subbufs, data) };
+        let mut new = Self::over(ring?, memory, self.turns.whole_only);
         new.turns.marks = self.turns.marks;
         new.turns.entrance = self.turns.entrance;
         Some(new)
     }
 
-    fn over(
-        ring: Ring<R>,
-        head: NonNull<Head>,
-        subbufs: NonNull<[Subbuf]>,
-        data: NonNull<[u8]>,
-        whole_only: bool,
-    ) -> Self {
+    fn over(ring: Ring<R>, memory: Memory, whole_only: bool) -> Self {
         Self {
             ring,
-            head,
-            subbufs,
-            data,
+            _memory: memory,
             page: Box::default(),
             turns: Turns {
                 entrance: Entrance::Usual,
@@ -337,19 +354,6 @@ impl<R: Rmw> std::ops::Deref for World<R> {
 
     fn deref(&self) -> &Ring<R> {
         &self.ring
-    }
-}
-
-impl<R: Rmw> Drop for World<R> {
-    fn drop(&mut self) {
-        #[cfg(loom)]
-        crate::checker::forget(self.data.cast().as_ptr());
-        // SAFETY: Leaked in `with_delivery`, and the ring is gone with the world.
-        unsafe {
-            drop(Box::from_raw(self.head.as_ptr()));
-            drop(Box::from_raw(self.subbufs.as_ptr()));
-            drop(Box::from_raw(self.data.as_ptr()));
-        }
     }
 }
 
