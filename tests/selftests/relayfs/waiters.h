@@ -199,7 +199,10 @@ static inline ssize_t file_text(const char *path, char *text, size_t size)
 	return n;
 }
 
-/* Whether the thread that io_uring made for it sleeps in its read, and not for want of work. */
+/*
+ * Whether the thread that io_uring made for it sleeps: it was woken, or made, before the waiter slept, so
+ * it has tried to read, and if it sleeps for want of work then because it is to be called when there is data.
+ */
 static inline bool worker_sleeps(const struct waiter *w)
 {
 	char path[64], name[32], got[64] = "";
@@ -215,9 +218,7 @@ static inline bool worker_sleeps(const struct waiter *w)
 	}
 	if (tasks)
 		closedir(tasks);
-	snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", tid);
-	return tid && task_state(tid) == 'S' && file_text(path, got, sizeof(got)) > 0 &&
-	       strncmp(got, "io_wq", 5);
+	return tid && task_state(tid) == 'S';
 }
 
 /* True when it sleeps, after whatever may have had it look again. */
@@ -225,8 +226,8 @@ static inline bool waiter_waits(const struct waiter *w)
 {
 	if (!wait_until_in(w->tid, w->way->call))
 		return false;
-	/* Where it says nothing of why it sleeps: a second is enough, mostly. */
-	for (int i = 0; w->way == &by_uring_thread && i < 1000; i++) {
+	/* If there is none any more, it was idle for seconds. */
+	for (double end = seconds() + 1; w->way == &by_uring_thread && seconds() < end;) {
 		if (waiter_is_done(w) || worker_sleeps(w))
 			break;
 		usleep(1000);
