@@ -15,6 +15,7 @@ struct contestant {
 };
 
 extern const struct contestant bench_relayfs, bench_relayfs_global, bench_relayfs_slot;
+extern const struct contestant bench_relayfs_locking;
 extern const struct contestant bench_relayfs_event, bench_relayfs_event_tsc;
 extern const struct contestant bench_memcpy, bench_relay_nosave, bench_relay, bench_ftrace;
 

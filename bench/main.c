@@ -23,6 +23,7 @@ MODULE_PARM_DESC(reading, "serve a reader instead of measuring");
 static const struct contestant *const contestants[] = {
 	&bench_memcpy, &bench_relay_nosave, &bench_relay, &bench_ftrace,
 	&bench_relayfs, &bench_relayfs_slot, &bench_relayfs_global,
+	&bench_relayfs_locking,
 	&bench_relayfs_event, &bench_relayfs_event_tsc,
 };
 

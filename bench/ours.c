@@ -32,6 +32,11 @@ static int setup_global(size_t subbuf_size, size_t n_subbufs)
 	return open_with(RELAY_USAGE_GLOBAL, subbuf_size, n_subbufs);
 }
 
+static int setup_locking(size_t subbuf_size, size_t n_subbufs)
+{
+	return open_with(RELAY_SCHEME_LOCKING, subbuf_size, n_subbufs);
+}
+
 static int setup_events(size_t subbuf_size, size_t n_subbufs)
 {
 	return open_with(RELAY_FORMAT_RECORDS, subbuf_size, n_subbufs);
@@ -82,6 +87,10 @@ const struct contestant bench_relayfs_slot = {
 
 const struct contestant bench_relayfs_global = {
 	"relay_write, GLOBAL (relayfs)", setup_global, write_one, teardown
+};
+
+const struct contestant bench_relayfs_locking = {
+	"relay_write, LOCKING (relayfs)", setup_locking, write_one, teardown
 };
 
 /* With a head of 16 bytes and the time. */
