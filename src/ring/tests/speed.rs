@@ -51,7 +51,8 @@ fn drain(w: &World<Owner>, c: &mut Cursor, to: &mut [u8], mut check: impl FnMut(
 
 #[test]
 fn speed() {
-    let rounds = std::env::var("SPEED_ROUNDS").map_or(20, |n| n.parse().unwrap());
+    let few = if cfg!(miri) { 2 } else { 20 };
+    let rounds = std::env::var("SPEED_ROUNDS").map_or(few, |n| n.parse().unwrap());
     let w = World::<Owner>::new(SUBBUF as u64, SUBBUFS as u64, false);
     let area = vec![1u8; SUBBUF * SUBBUFS];
     let mut c = Cursor::default();

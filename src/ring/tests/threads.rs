@@ -8,7 +8,7 @@ use crate::ring::{Cursor, Owner, Rmw, Shared};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-const RECORDS: u32 = if cfg!(miri) { 300 } else { 200_000 };
+const RECORDS: u32 = if cfg!(miri) { 100 } else { 200_000 };
 
 /// Reads until `done` and nothing is left; the records must be whole and, per writer, in order.
 fn drain<R: Rmw>(w: &World<R>, done: &AtomicBool, max: usize) -> (Vec<(u8, u32)>, Cursor) {
