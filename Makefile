@@ -15,7 +15,7 @@ JOBS := $(shell nproc)
 ROOT := $(CURDIR)
 
 .DEFAULT_GOAL := all
-.PHONY: help all modules tools install clean demo test soak fuzz miri weaken check bench docs
+.PHONY: help all modules tools install clean demo test soak fuzz miri weaken mutants check bench docs
 
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +67,11 @@ miri:
 ##                (hours; ARGS="LABEL...": of these labels)
 weaken:
 	@tests/ring/weaken $(ARGS)
+
+##   mutants      the ring changed in one place after another, and what no test on the host sees of that
+##                (hours, and needs cargo-mutants; ARGS="ring/claim.rs": in these files)
+mutants:
+	@tests/ring/mutants $(ARGS)
 
 ##   check        formatting, lints, checkpatch, allowed symbols
 check:
