@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The removal of clients' files: it waits for what runs, wakes who sleeps, and leaves nothing usable. */
+/* Clients' files are removed: that waits for what runs, wakes who sleeps, leaves nothing usable. */
 
 #include "files_rig.h"
 #include <pthread.h>

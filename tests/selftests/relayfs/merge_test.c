@@ -40,7 +40,7 @@ FIXTURE_SETUP(merge)
 {
 	self->dev = calls_device();
 	ASSERT_GE(self->dev, 0);
-	if (variant->flags & RECORDS && variant->flags & RELAY_TIMESTAMP_TSC && !tsc_rate_is_known())
+	if (lacks_clock(variant->flags))
 		SKIP(return, "the kernel does not know how fast the counter runs");
 	self->id = calls_open(self->dev, channel, (struct calls_open){
 		.subbuf_size = SUBBUF, .n_subbufs = N, .flags = variant->flags });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What readers in the kernel find: losses, resets, reserves, packets, all buffers, what users wrote. */
+/* What readers in the kernel find: losses, resets, reserves, packets, all buffers, users' data. */
 
 #include "readers_rig.h"
 

@@ -306,7 +306,7 @@ static inline unsigned int scaled(unsigned int amount)
 	return part ? part : 1;
 }
 
-/* Whether the kernel knows how fast the counter of cycles runs; else events cannot have times by it. */
+/* Whether the kernel knows how fast the counter of cycles runs. */
 static inline bool tsc_rate_is_known(void)
 {
 	FILE *f = fopen("/proc/cpuinfo", "re");
@@ -318,6 +318,12 @@ static inline bool tsc_rate_is_known(void)
 	if (f)
 		fclose(f);
 	return mhz > 0;
+}
+
+/* Whether events are to have times by a counter whose rate is not known: there is no such one. */
+static inline bool lacks_clock(uint32_t flags)
+{
+	return flags & RELAY_FORMAT_RECORDS && flags & RELAY_TIMESTAMP_TSC && !tsc_rate_is_known();
 }
 
 /* Returns at a later time by the kernel's clock, which may tick only every few milliseconds. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A channel of each kind, whose buffers are replaced; whatever was done, all memory is given back. */
+/* A channel of each kind, whose buffers are replaced; at the end all memory is given back. */
 #ifndef RESIZE_RIG_H
 #define RESIZE_RIG_H
 

@@ -173,8 +173,7 @@ FIXTURE_VARIANT(torture)
 
 FIXTURE_SETUP(torture)
 {
-	if (variant->flags & RELAY_FORMAT_RECORDS && variant->flags & RELAY_TIMESTAMP_TSC &&
-	    !tsc_rate_is_known())
+	if (lacks_clock(variant->flags))
 		SKIP(return, "the kernel does not know how fast the counter runs");
 	rig_open(_metadata, &self->rig, variant->flags, variant->subbuf_size,
 		 variant->n_subbufs);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A channel two directories below the root; when a test is over the tree's mode and owner are as before. */
+/* A channel two directories below the root; at the end mode and owner of the tree are as before. */
 #ifndef TREE_RIG_H
 #define TREE_RIG_H
 

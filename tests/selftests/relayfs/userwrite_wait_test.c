@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What users write when there is no room: who waits, what ends that, what poll tells; and many at once. */
+/* Users write where there is no room: who waits, what ends that, what poll tells; many at once. */
 
 #include <signal.h>
 

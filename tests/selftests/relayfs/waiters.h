@@ -200,8 +200,9 @@ static inline ssize_t file_text(const char *path, char *text, size_t size)
 }
 
 /*
- * Whether the thread that io_uring made for it sleeps: it was woken, or made, before the waiter slept, so
- * it has tried to read, and if it sleeps for want of work then because it is to be called when there is data.
+ * Whether the thread that io_uring made for it sleeps: it was woken, or made, before the waiter
+ * slept, so it has tried to read; and if it sleeps for want of work then because it is to be called
+ * when there is data.
  */
 static inline bool worker_sleeps(const struct waiter *w)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What else wakes who waits besides the watermark: a new one, a full ring, a flush, the end, the flush
- * interval; what is a bad watermark or interval.
+ * What else wakes who waits besides the watermark: a new one, a full ring, a flush, the end, the
+ * flush interval; what is a bad watermark or interval.
  */
 
 #include "watermark_rig.h"

@@ -14,7 +14,8 @@
 #define N_SUBBUFS	4
 #define RECORD		128
 
-static inline int channel(int dev, uint32_t unit, uint32_t watermark, uint32_t flags, uint32_t interval)
+static inline int channel(int dev, uint32_t unit, uint32_t watermark, uint32_t flags,
+			  uint32_t interval)
 {
 	return chan_open_attr(dev, "w", (struct relaytest_open){
 		.subbuf_size = SUBBUF, .n_subbufs = N_SUBBUFS, .flags = flags,
