@@ -5,6 +5,12 @@
 
 #include "calls.h"
 
+/* Flags of the channels that are read, short. */
+#define SMP		RELAY_USAGE_SMP
+#define GLOBAL		RELAY_USAGE_GLOBAL
+#define LOCKING		RELAY_SCHEME_LOCKING
+#define KEEP		RELAY_MODE_NO_OVERWRITE
+
 #define SUBBUF	4096
 #define N	4
 

@@ -22,11 +22,6 @@ FIXTURE_VARIANT(stress)
 	uint32_t flags;
 };
 
-#define SMP		RELAY_USAGE_SMP
-#define GLOBAL		RELAY_USAGE_GLOBAL
-#define LOCKING		RELAY_SCHEME_LOCKING
-#define KEEP		RELAY_MODE_NO_OVERWRITE
-
 FIXTURE_VARIANT_ADD(stress, smp) { .flags = SMP };
 FIXTURE_VARIANT_ADD(stress, smp_keep) { .flags = SMP | KEEP };
 FIXTURE_VARIANT_ADD(stress, global) { .flags = GLOBAL };
